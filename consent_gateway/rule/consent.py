@@ -1,0 +1,156 @@
+"""The consent state, what it permits, and how a choice changes it.
+
+States are those of W3C DPV and ISO/IEC TS 27560. An objection (Art. 21) is a state of its own beside the consent status,
+and a browser's signal (`Sec-GPC: 1`, `DNT: 1`) is judged per request: it counts as objection and as refusal unless the
+visitor made another choice *in the face of it*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from .purposes import ACCOUNTABILITY, ANALYTICS, MEASUREMENT
+
+
+class Status(StrEnum):
+    """`given` when at least one consent purpose is granted."""
+
+    UNKNOWN = "unknown"
+    GIVEN = "given"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+    INVALIDATED = "invalidated"
+
+
+class Action(StrEnum):
+    """What a visitor can do in one choice."""
+
+    ACCEPT_ALL = "accept_all"
+    REJECT_ALL = "reject_all"
+    SAVE = "save"
+    WITHDRAW = "withdraw"
+    OBJECT = "object"
+    UNOBJECT = "unobject"
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """A visitor's state. `consent_id` and `given_at` (milliseconds, UTC) are empty unless status is `given`.
+
+    `month` (`2026-11`) is all that a refusal remembers of when. `despite_signal` and `signal_lifted` say that the grant,
+    or the lifting of the objection, was made while the browser sent a signal.
+    """
+
+    status: Status = Status.UNKNOWN
+    granted: frozenset[str] = frozenset()
+    objection: bool = False
+    consent_id: str = ""
+    given_at: int = 0
+    month: str = ""
+    policy_version: str = ""
+    despite_signal: bool = False
+    signal_lifted: bool = False
+
+    def permits(self, purpose: str) -> bool:
+        """May data be used for this purpose now? An unknown purpose is not permitted."""
+        if purpose == MEASUREMENT:
+            return not self.objection
+        return purpose in self.granted or purpose == ACCOUNTABILITY
+
+    @property
+    def in_force(self) -> tuple[str, ...]:
+        """The purposes permitted now, as rows say them."""
+        return tuple(sorted(self.granted)) if self.objection else (MEASUREMENT, *sorted(self.granted))
+
+    @property
+    def ask(self) -> bool:
+        """Should the banner ask? Not after a choice, and not against a signal (which reads as a refusal)."""
+        return self.status in (Status.UNKNOWN, Status.EXPIRED, Status.INVALIDATED)
+
+    def under_signal(self, signal: bool) -> Consent:
+        """This state as one request must see it, given whether the request carried a signal."""
+        if not signal:
+            return self
+        seen = self if self.signal_lifted else replace(self, objection=True)
+        if seen.granted and not seen.despite_signal:
+            return replace(seen, status=Status.REFUSED, granted=frozenset(), consent_id="", given_at=0)
+        return seen if seen.status in (Status.GIVEN, Status.WITHDRAWN) else replace(seen, status=Status.REFUSED)
+
+    def at_time(self, at: int) -> Consent:
+        """This state as an event of `at` must see it: an event older than the consent is judged without it."""
+        if self.granted and at < self.given_at:
+            return replace(self, status=Status.UNKNOWN, granted=frozenset(), consent_id="", given_at=0)
+        return self
+
+
+UNKNOWN = Consent()
+
+
+def stricter(one: Consent, other: Consent) -> Consent:
+    """Of two different valid cookies: the one that permits less, with the objection of either."""
+    if one == other:
+        return one
+    less = min(one, other, key=lambda consent: (len(consent.granted), consent.status == Status.UNKNOWN))
+    return replace(less, objection=one.objection or other.objection)
+
+
+def choose(
+    before: Consent,
+    action: Action,
+    named: Mapping[str, bool],
+    *,
+    purposes: frozenset[str],
+    signal: bool,
+    now: int,
+    new_id: str,
+    policy_version: str,
+) -> Consent:
+    """The state after a choice. Pure: `now` (milliseconds, UTC) and the random `new_id` come in.
+
+    `before` is what the cookie says, *before* signals; `purposes` are those that rest on consent; `named` is what `save`
+    names and nothing else changes. A grant gets a new id unless it continues one for `analytics` that stands.
+    """
+    if before.status in (Status.EXPIRED, Status.INVALIDATED):
+        before = Consent(objection=before.objection)
+    granted, objection, lifted = before.granted & purposes, before.objection, before.signal_lifted
+    if action is Action.ACCEPT_ALL:
+        granted, lifted = purposes, lifted or signal
+    elif action is Action.SAVE:
+        wanted = {name for name, yes in named.items() if yes} & purposes
+        granted = (granted - named.keys()) | wanted
+    elif action in (Action.REJECT_ALL, Action.WITHDRAW):
+        granted = frozenset()
+    elif action is Action.OBJECT:
+        objection, lifted = True, False
+    elif action is Action.UNOBJECT:
+        objection, lifted = False, lifted or signal
+
+    if action in (Action.OBJECT, Action.UNOBJECT):
+        after = replace(before, objection=objection, signal_lifted=lifted)
+        return after if after.granted else replace(after, month=_month(now), policy_version=policy_version)
+    if not granted:
+        ended = before.granted or before.status is Status.WITHDRAWN
+        status = Status.WITHDRAWN if ended else Status.REFUSED
+        return Consent(
+            status, objection=objection, month=_month(now), policy_version=policy_version, signal_lifted=lifted
+        )
+    continues = before.granted and (ANALYTICS in before.granted) <= (ANALYTICS in granted)
+    grew = bool(granted - before.granted)
+    return Consent(
+        Status.GIVEN,
+        granted,
+        objection,
+        consent_id=before.consent_id if continues else new_id,
+        given_at=now if grew else before.given_at,
+        policy_version=policy_version,
+        despite_signal=signal if grew else before.despite_signal,
+        signal_lifted=lifted,
+    )
+
+
+def _month(now: int) -> str:
+    return f"{datetime.fromtimestamp(now / 1000, UTC):%Y-%m}"

@@ -1,0 +1,112 @@
+"""The two trust levels: an `Observation` is raw and in memory only, an `Event` is what may be written.
+
+No encoder for `Observation` exists, and the only maker of events is `rule.privacy.judge`. The fields of `Event` are
+the columns of the register, so what is not a column cannot be stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+import msgspec
+
+from .address import Packed
+from .columns import COLUMNS
+from .consent import UNKNOWN, Consent
+
+
+class DropReason(StrEnum):
+    """Why an event was not kept: the closed list. Each is counted under its own name."""
+
+    UNKNOWN_SITE = "unknown_site"  # its origin or host is not one of ours
+    NO_ADDRESS = "no_address"  # the client's address could not be parsed: we cannot treat it, so we keep nothing
+    OBJECTION = "objection"  # Art. 21, declared or by signal, and no consent to stand on
+    NOT_PERMITTED = "not_permitted"  # the policy asks consent for what the device sends, and there is none
+    DUPLICATE = "duplicate"  # its id came before within a day
+    EXPIRED = "expired"  # older than the retention of measurement
+    INVALID = "invalid"  # it broke the contract; the sender was told
+    OVERLOAD = "overload"  # the spool could not take it; a sender was told 503, a page view gave way
+    NOT_A_PAGE = "not_a_page"  # replay only: a log line that is no page view (a picture, a form that was posted)
+    UNPARSABLE = "unparsable"  # replay only: a log line that is none
+    FAULT = "fault"  # something inside the gateway failed; its log says what
+
+
+class Place(NamedTuple):
+    """Where a network or an address is registered: ISO 3166 codes and a name, empty where not known."""
+
+    country: str = ""
+    region: str = ""
+    city: str = ""
+
+
+class Agent(NamedTuple):
+    """What a user agent says of itself, in the few words that are kept."""
+
+    browser: str = ""
+    browser_version: str = ""
+    os: str = ""
+    os_version: str = ""
+    device: str = ""
+    bot: bool = False
+
+
+class Page(NamedTuple):
+    """A URL without what could identify a person: scrubbed path, allowed query, campaign values by `utm_` column."""
+
+    host: str
+    path: str
+    query: str
+    campaign: Mapping[str, str]
+
+
+class Origin(NamedTuple):
+    """Where a visit came from."""
+
+    host: str = ""
+    path: str = ""
+    channel: str = ""
+    source: str = ""
+
+
+@dataclass(slots=True, repr=False)
+class Observation:
+    """What one request showed. Raw: never logged, written or sent, which is why it has no `repr` and no encoder.
+
+    `at` and `received_at` are milliseconds since 1970 in UTC.
+    """
+
+    site: str
+    type: str
+    at: int
+    received_at: int
+    url: str
+    address: Packed | None = None
+    user_agent: str = ""
+    referrer: str = ""
+    language: str = ""
+    consent: Consent = UNKNOWN
+    from_device: bool = False  # True when the page's script sent it
+    view_id: int = 0
+    route: str = ""
+    http_status: int = 0
+    server_ms: float = 0.0
+    engaged_ms: int = 0
+    scroll_pct: int = 0
+    screen: str = ""
+    timings: Mapping[str, float] = field(default_factory=dict)
+    name: str = ""
+    props: Mapping[str, str] = field(default_factory=dict)
+
+
+Event: Any = msgspec.defstruct(
+    "Event",
+    [(column.name, column.holds, column.empty) for column in COLUMNS if column.filled_by == "rule"],
+    kw_only=True,
+    omit_defaults=True,
+    frozen=True,
+    module=__name__,
+)
+"""What may be written: one attribute per column that the rule fills (see `rule.columns`)."""

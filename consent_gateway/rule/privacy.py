@@ -1,0 +1,211 @@
+"""The privacy rule: the only way from an observation to an event.
+
+Pure: look-ups, keys and salts come in as arguments, and the look-ups of places are called with treated values
+only. The steps stand in `STEPS`, in order; `drop_…` may end the event with a reason, `put_…` fill columns. Whatever a
+step put, a column whose purpose is not permitted leaves empty: the register has the last word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+from . import address, pseudonym
+from .columns import kept_under
+from .consent import Consent, Status
+from .event import Agent, DropReason, Event, Observation, Origin, Page, Place
+from .purposes import ACCOUNTABILITY, ANALYTICS, MEASUREMENT
+
+Row = dict[str, Any]
+
+_LANGUAGE = re.compile(r"\s*([A-Za-z]{2,3})(?:-([A-Za-z]{2}))?(?![A-Za-z0-9])")
+
+
+@dataclass(frozen=True, slots=True)
+class Lookups:
+    """What `enrich` knows. `place` gets a network, or under `analytics` an address; the others treat what they get."""
+
+    place: Callable[[str], Place]
+    agent: Callable[[str], Agent]
+    page: Callable[[str], Page]
+    origin: Callable[[str, frozenset[str], Mapping[str, str]], Origin]
+    text: Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What the policy and the settings decide, the same for every event of a process.
+
+    `salt` gives the salt of a moment's day, or none when it is gone: then there is no visitor. `encrypt` takes the
+    address as text and the time it was received. Times are milliseconds, UTC. `own_hosts` are the hosts of each site,
+    whose referrers are internal; `keep_ms` is how old an event may already be, 0 for any age.
+    """
+
+    look: Lookups
+    person_key: bytes = field(repr=False)
+    salt: Callable[[int], bytes | None]
+    encrypt: Callable[[str, int], str]
+    own_hosts: Mapping[str, frozenset[str]]
+    policy_version: str
+    prefixes: address.Prefixes
+    keep_address: bool = True  # False with ADDRESS_MODE=drop: neither network nor address nor visitor
+    script_needs_consent: bool = False
+    keep_ms: int = 0
+
+    def judge(self, seen: Observation) -> Event | DropReason:
+        """An event, or why there is none."""
+        consent = seen.consent.at_time(seen.at)
+        if consent is not seen.consent:
+            seen = replace(seen, consent=consent)
+        row: Row = {}
+        for step in STEPS:
+            reason = step(self, row, seen)
+            if reason is not None:
+                return reason
+        kept = _kept(consent)
+        if not row.keys() <= kept:
+            row = {name: value for name, value in row.items() if name in kept}
+        return Event(**row)
+
+
+@lru_cache(256)
+def _kept(consent: Consent) -> frozenset[str]:
+    return kept_under(frozenset(p for p in (ACCOUNTABILITY, MEASUREMENT, ANALYTICS) if consent.permits(p)))
+
+
+def drop_unknown_site(rule: Rule, row: Row, seen: Observation) -> DropReason | None:
+    return None if seen.site in rule.own_hosts else DropReason.UNKNOWN_SITE
+
+
+def drop_expired(rule: Rule, row: Row, seen: Observation) -> DropReason | None:
+    return DropReason.EXPIRED if rule.keep_ms and seen.received_at - seen.at > rule.keep_ms else None
+
+
+def drop_without_purpose(rule: Rule, row: Row, seen: Observation) -> DropReason | None:
+    """An objection leaves an event only what `analytics` permits; without that there is none."""
+    if not seen.consent.permits(MEASUREMENT) and not seen.consent.permits(ANALYTICS):
+        return DropReason.OBJECTION
+    if seen.from_device and rule.script_needs_consent and not seen.consent.permits(ANALYTICS):
+        return DropReason.NOT_PERMITTED
+    return None
+
+
+def drop_without_address(rule: Rule, row: Row, seen: Observation) -> DropReason | None:
+    """What can't be parsed can't be treated."""
+    return DropReason.NO_ADDRESS if seen.address is None and rule.keep_address else None
+
+
+def put_account(rule: Rule, row: Row, seen: Observation) -> None:
+    row["site"] = seen.site
+    row["type"] = seen.type
+    row["at"] = when(seen.at)
+    row["received_at"] = when(seen.received_at)
+    row["consent"] = seen.consent.status.value
+    row["purposes"] = seen.consent.in_force
+    row["policy_version"] = rule.policy_version
+
+
+def put_network(rule: Rule, row: Row, seen: Observation) -> None:
+    if seen.address is None or not rule.keep_address:
+        return
+    network = address.network_text(seen.address, rule.prefixes)
+    place = rule.look.place(network)
+    row["network"], row["country"], row["region"] = network, place.country, place.region
+    salt = rule.salt(seen.at)
+    if salt is not None:
+        bits = address.truncate(seen.address, rule.prefixes)
+        row["visitor"] = pseudonym.visitor(salt, seen.site, bits, seen.user_agent)
+
+
+def put_person(rule: Rule, row: Row, seen: Observation) -> None:
+    if seen.consent.permits(ANALYTICS):
+        row["person"] = pseudonym.person(rule.person_key, seen.consent.consent_id)
+
+
+def put_page(rule: Rule, row: Row, seen: Observation) -> None:
+    page = rule.look.page(seen.url)
+    row["path"], row["query"], row["route"] = page.path, page.query, seen.route
+    row["view_id"], row["http_status"], row["server_ms"] = seen.view_id, seen.http_status, seen.server_ms
+    origin = rule.look.origin(seen.referrer, rule.own_hosts[seen.site] | {page.host}, page.campaign)
+    row["referrer_host"], row["referrer_path"] = origin.host, origin.path
+    row["channel"], row["source"] = origin.channel, origin.source
+    for name, value in page.campaign.items():
+        if name != "ref":
+            row[name] = value
+
+
+def put_agent(rule: Rule, row: Row, seen: Observation) -> None:
+    agent = rule.look.agent(seen.user_agent)
+    row["browser"], row["browser_version"] = agent.browser, agent.browser_version
+    row["os"], row["os_version"], row["device"], row["bot"] = agent.os, agent.os_version, agent.device, agent.bot
+    row["language"] = language(seen.language)
+
+
+def put_device(rule: Rule, row: Row, seen: Observation) -> None:
+    if not seen.from_device:
+        return
+    row["engaged_ms"], row["scroll_pct"] = seen.engaged_ms, seen.scroll_pct
+    row["screen"], row["timings"] = seen.screen, dict(seen.timings)
+    row["name"] = rule.look.text(seen.name)
+    row["props"] = {rule.look.text(key): rule.look.text(value) for key, value in seen.props.items()}
+
+
+def put_address(rule: Rule, row: Row, seen: Observation) -> None:
+    """The last step: the address itself, only with consent, encrypted before it is anywhere."""
+    if seen.address is None or not rule.keep_address or not seen.consent.permits(ANALYTICS):
+        return
+    text = address.to_text(seen.address)
+    row["city"] = rule.look.place(text).city
+    row["address"] = rule.encrypt(text, seen.received_at)
+
+
+Step = Callable[[Rule, Row, Observation], DropReason | None]
+
+STEPS: tuple[Step, ...] = (
+    drop_unknown_site,
+    drop_expired,
+    drop_without_purpose,
+    drop_without_address,
+    put_account,
+    put_network,
+    put_person,
+    put_page,
+    put_agent,
+    put_device,
+    put_address,
+)
+
+
+def withdraw(row: Row) -> Row | None:
+    """A spooled row after its person withdrew: without the columns of `analytics`; `None` when nothing else stood."""
+    purposes = [purpose for purpose in row["purposes"] if purpose != ANALYTICS]
+    if MEASUREMENT not in purposes:
+        return None
+    kept = kept_under(frozenset([ACCOUNTABILITY, MEASUREMENT]))
+    return {name: value for name, value in row.items() if name in kept} | {
+        "purposes": purposes,
+        "consent": Status.WITHDRAWN.value,
+    }
+
+
+def when(ms: int) -> str:
+    """A time as the store reads it without loss: `2026-11-22 10:00:00.123`, UTC."""
+    return f"{_second(ms // 1000)}.{ms % 1000:03d}"
+
+
+@lru_cache(64)
+def _second(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def language(accepted: str) -> str:
+    """The first language of an `Accept-Language` header as `nl` or `nl-BE`; empty when there is none."""
+    match = _LANGUAGE.match(accepted)
+    if match is None:
+        return ""
+    primary, region = match[1].lower(), match[2]
+    return f"{primary}-{region.upper()}" if region else primary
