@@ -1,0 +1,197 @@
+"""The settings: `CONSENT_GATEWAY_*` in the environment, or `Settings(...)`.
+
+Defaults run. A wrong value, or a name that is none, is refused at start in one sentence that names the setting, the
+value and what is allowed (a secret's value is never named).
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from ..rule.address import Networks, Prefixes
+from ..rule.errors import ConfigError
+
+ENV_PREFIX = "CONSENT_GATEWAY_"
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+
+def _listed(value: Any) -> Any:
+    """`a, b` in the environment is a list of two."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _mapped(value: Any) -> Any:
+    """`https://a.eu=shop, https://b.eu=blog` in the environment is a mapping of two."""
+    if not isinstance(value, str):
+        return value
+    pairs = [pair.rpartition("=") for pair in _listed(value)]
+    if any(not (origin and name) for origin, _, name in pairs):
+        raise ValueError("allowed is a list like https://www.example.eu=shop, https://blog.example.eu=blog")
+    return {origin.strip(): name.strip() for origin, _, name in pairs}
+
+
+def _prefix_pair(value: Any) -> Any:
+    if isinstance(value, Prefixes):
+        return value
+    parts = _listed(value) if isinstance(value, str) else list(value)
+    try:
+        v4, v6 = (int(str(part).lstrip("/")) for part in parts)
+    except ValueError:
+        raise ValueError("allowed are two numbers, of IPv4 and IPv6, like 24,48") from None
+    return Prefixes(v4, v6)
+
+
+def _path_prefix(value: str) -> str:
+    if not re.fullmatch(r"(/[A-Za-z0-9_.~-]+)+", value):
+        raise ValueError("allowed is a path that starts with / and does not end with it, like /_cg")
+    return value
+
+
+def _size(value: Any) -> Any:
+    """`2GiB`, `500MB` or a number of bytes."""
+    if not isinstance(value, str) or value.isdigit():
+        return value
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]i?)?B?\s*", value, re.IGNORECASE)
+    if match is None:
+        raise ValueError("allowed is a size like 500MB or 2GiB")
+    unit = (match[2] or "").upper()
+    return int(float(match[1]) * (1024 if "I" in unit else 1000) ** (" KMGT".index(unit[:1]) if unit else 0))
+
+
+Listed = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
+
+
+class Settings(BaseSettings):
+    """All settings. Each field's description is its documentation."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True, validate_default=True)
+
+    DATA_DIR: Path = Field(Path("consent-gateway/data"), description="spool, ledger and embedded store")
+    KEYS_DIR: Path = Field(Path("consent-gateway/keys"), description="secrets and keys, apart from the data")
+    DSN: str = Field("", description="the store: chdb:///path, clickhouse://… (loopback) or clickhouses://…")
+    BACK_OFFICE: Literal["auto", "external"] = Field("auto", description="external: `consent-gateway serve` runs it")
+    SITES: Annotated[dict[str, str], NoDecode, BeforeValidator(_mapped)] = Field(
+        {}, description="origins to site names; what comes for another host is dropped as unknown_site"
+    )
+    SITE: str = Field("site", description="the one site's name, when SITES is empty: every host is this site")
+    PREFIX: Annotated[str, AfterValidator(_path_prefix)] = Field("/_cg", description="where the gateway's routes hang")
+    TIMEZONE: str = Field("UTC", description="whose midnights end a day: for salts, reports and daily jobs")
+    SECRET: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_listed)] = Field(
+        (), description="signs cookies; several for rotation, the newest last; made in KEYS_DIR when empty"
+    )
+    TRUSTED_PROXIES: Listed = Field((), description="networks whose PROXY_HEADER is believed; `unix` for a socket")
+    PROXY_HEADER: str = Field("X-Forwarded-For", description="the one forwarding header believed")
+    ADDRESS_MODE: Literal["truncate", "drop"] = Field("truncate", description="drop: no network, no visitor")
+    PREFIXES: Annotated[Prefixes, NoDecode, BeforeValidator(_prefix_pair)] = Field(
+        Prefixes(), description="bits kept of an address, IPv4 and IPv6"
+    )
+    SCRUB_SCOPE: bool = Field(True, description="the site behind sees the truncated address")
+    SCRUB_EXCEPT: Listed = Field((), description="path prefixes that see the full address, on the site's own basis")
+    EXCLUDE_PATHS: Listed = Field((), description="path prefixes that are not measured")
+    GEO_DB: Path | None = Field(None, description="an mmdb for places; without it the country is known")
+    COOKIE_DOMAIN: str = Field("", description="share the choice among the hosts of a domain")
+    SPOOL_LIMIT: Annotated[int, BeforeValidator(_size)] = Field(
+        2 * 1024**3, ge=1024**2, description="bytes that the spool may hold; past it senders are told 503"
+    )
+    EVENT_SYNC: bool = Field(False, description="events wait for the disk too, as choices always do")
+
+    def __init__(self, **values: Any) -> None:
+        unknown = [name for name in os.environ if name.startswith(ENV_PREFIX)]
+        for name in unknown:
+            if name.removeprefix(ENV_PREFIX) not in type(self).model_fields:
+                raise ConfigError(_no_such(name))
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise ConfigError(_sentence(error)) from None
+
+    @field_validator("TIMEZONE")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError):
+            raise ValueError("allowed is a name of the time zone database, like Europe/Brussels") from None
+        return value
+
+    @field_validator("TRUSTED_PROXIES")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        Networks(value)
+        return value
+
+    @field_validator("SECRET")
+    @classmethod
+    def _strong(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(len(secret.get_secret_value()) < 32 for secret in value):
+            raise ValueError("allowed are secrets of at least 32 characters")
+        return value
+
+    @field_validator("SITES")
+    @classmethod
+    def _origins(cls, value: dict[str, str]) -> dict[str, str]:
+        for origin in value:
+            parts = urlsplit(origin)
+            if parts.scheme not in ("http", "https") or not parts.netloc or parts.path not in ("", "/"):
+                raise ValueError(f"{origin!r} is no origin; allowed are ones like https://www.example.eu")
+        return value
+
+    @field_validator("SITE", "SITES")
+    @classmethod
+    def _names(cls, value: Any) -> Any:
+        for name in [value] if isinstance(value, str) else value.values():
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+                raise ValueError(f"{name!r} is no site name; allowed are 1 to 64 letters, digits, dots and dashes")
+        return value
+
+    @field_validator("DSN")
+    @classmethod
+    def _dsn(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and parts.scheme not in ("chdb", "clickhouse", "clickhouses"):
+            raise ValueError("allowed are chdb:///path, clickhouse://… and clickhouses://…")
+        if parts.scheme == "clickhouse" and parts.hostname not in _LOOPBACK:
+            raise ValueError("clickhouse:// is not encrypted and is allowed to this host only; use clickhouses://")
+        return value
+
+    @property
+    def dsn(self) -> str:
+        """The store's DSN; the embedded engine inside `DATA_DIR` when none is set."""
+        return self.DSN or f"chdb://{(self.DATA_DIR / 'store').absolute()}"
+
+    @property
+    def hosts(self) -> dict[str, str]:
+        """Host (with its port, where an origin names one) to site name; empty when every host is `SITE`."""
+        return {urlsplit(origin).netloc.lower(): name for origin, name in self.SITES.items()}
+
+    @property
+    def site_names(self) -> frozenset[str]:
+        return frozenset(self.SITES.values()) or frozenset([self.SITE])
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.TIMEZONE)
+
+
+def _no_such(name: str) -> str:
+    known = [ENV_PREFIX + field for field in Settings.model_fields]
+    near = difflib.get_close_matches(name, known, 1)
+    return f"{name} is no setting" + (f"; did you mean {near[0]}?" if near else f"; allowed are {', '.join(known)}")
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    name = str(first["loc"][0])
+    if first["type"] == "extra_forbidden":
+        return _no_such(ENV_PREFIX + name)
+    shown = "is wrong" if name == "SECRET" or "@" in str(first["input"]) else f"is {first['input']!r}"
+    return f"{ENV_PREFIX}{name} {shown}: {first['msg'].removeprefix('Value error, ')}"
