@@ -1,0 +1,141 @@
+"""The signed cookie: the visitor's choice, as the browser carries it.
+
+Over https only `__Host-cg` is read and set (`__Secure-cg` with `COOKIE_DOMAIN`), over plain http only `cg`. It is signed
+for one site, at most 300 bytes, and never renewed by visiting. A refusal's holds status, month and policy version, no
+identifier and no time stamp. What is forged, cut, too long or another site's reads as no cookie at all.
+"""
+
+from __future__ import annotations
+
+import re
+from calendar import monthrange
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from hashlib import sha256
+
+from itsdangerous import BadSignature, Signer
+
+from ..rule.consent import UNKNOWN, Consent, Status, stricter
+
+MAX_BYTES = 300
+_MOST_COOKIES = 8  # of one name in one request; a browser sends one
+_FORM = re.compile(
+    r"1~(?P<status>[gruw])~(?P<when>[0-9a-z]{1,12}|\d{4}-\d\d)~(?P<id>[A-Za-z0-9_-]{0,22})"
+    r"~(?P<version>[A-Za-z0-9._-]{1,32})~(?P<granted>[a-z0-9_:-]*)~(?P<flags>o?d?l?)"
+)
+_LETTERS = {"g": Status.GIVEN, "r": Status.REFUSED, "w": Status.WITHDRAWN, "u": Status.UNKNOWN}
+_STATUS_LETTER = {status: letter for letter, status in _LETTERS.items()}
+
+
+class Cookies:
+    """Reads and writes the cookie of any of our sites. `months` is how long a choice is remembered."""
+
+    def __init__(self, secrets: Sequence[str], *, months: int = 6, domain: str = "") -> None:
+        self._secrets = list(secrets)
+        self._months = months
+        self._domain = domain
+        self._signer = lru_cache(64)(self._make_signer)
+        self._decode = lru_cache(10_000)(self._check)
+
+    def name(self, secure: bool) -> str:
+        if not secure:
+            return "cg"
+        return "__Secure-cg" if self._domain else "__Host-cg"
+
+    def read(self, header: str, site: str, *, secure: bool, now: int, version: str) -> Consent:
+        """The state that a `Cookie` header holds for a site, before signals. `now` in milliseconds, UTC."""
+        wanted = self.name(secure) + "="
+        if wanted not in header:
+            return UNKNOWN
+        found: Consent | None = None
+        for pair in [part for part in map(str.strip, header.split(";")) if part.startswith(wanted)][:_MOST_COOKIES]:
+            decoded = self._decode(pair[len(wanted) :].strip('"'), site)
+            if decoded is None:
+                continue
+            consent, until = decoded
+            if now >= until:
+                consent = Consent(Status.EXPIRED, objection=consent.objection, policy_version=consent.policy_version)
+            elif consent.policy_version != version and consent.status is not Status.UNKNOWN:
+                consent = Consent(Status.INVALIDATED, objection=consent.objection, policy_version=consent.policy_version)
+            found = consent if found is None else stricter(found, consent)
+        return found or UNKNOWN
+
+    def write(self, consent: Consent, site: str, *, secure: bool, now: int) -> str:
+        """The `Set-Cookie` line of a state."""
+        value = self._signer(site).sign(_encode(consent)).decode()
+        until = self._until(consent)
+        line = f"{self.name(secure)}={value}; Path=/; Max-Age={max(0, (until - now) // 1000)}; HttpOnly; SameSite=Lax"
+        if secure:
+            line += "; Secure"
+        return f"{line}; Domain={self._domain}" if self._domain else line
+
+    def _make_signer(self, site: str) -> Signer:
+        return Signer(self._secrets, salt=f"consent-gateway.{site}", key_derivation="hmac", digest_method=sha256)
+
+    def _check(self, value: str, site: str) -> tuple[Consent, int] | None:
+        """The state in a cookie's value and until when it counts; `None` unless it is whole and ours."""
+        if len(value) > MAX_BYTES or not value.isascii():
+            return None
+        try:
+            text = self._signer(site).unsign(value).decode()
+        except BadSignature:
+            return None
+        match = _FORM.fullmatch(text)
+        if match is None:
+            return None
+        status, flags = _LETTERS[match["status"]], match["flags"]
+        given = status is Status.GIVEN
+        consent = Consent(
+            status,
+            frozenset(match["granted"].split(":")) if given else frozenset(),
+            objection="o" in flags,
+            consent_id=match["id"] if given else "",
+            given_at=int(match["when"], 36) if given else 0,
+            month="" if given else match["when"],
+            policy_version=match["version"],
+            despite_signal="d" in flags,
+            signal_lifted="l" in flags,
+        )
+        return consent, self._until(consent)
+
+    def _until(self, consent: Consent) -> int:
+        """A grant counts for `months` from its moment, a refusal from the end of its month (so never shorter)."""
+        if consent.status is Status.GIVEN:
+            return add_months(consent.given_at, self._months)
+        year, month = map(int, consent.month.split("-"))
+        last = datetime(year, month, monthrange(year, month)[1], 23, 59, 59, tzinfo=UTC)
+        return add_months(int(last.timestamp() * 1000), self._months)
+
+
+def _encode(consent: Consent) -> bytes:
+    flags = "o" * consent.objection + "d" * consent.despite_signal + "l" * consent.signal_lifted
+    given = consent.status is Status.GIVEN
+    when = _base36(consent.given_at) if given else consent.month
+    fields = [
+        "1",
+        _STATUS_LETTER[consent.status],
+        when,
+        consent.consent_id if given else "",
+        consent.policy_version,
+        ":".join(sorted(consent.granted)),
+        flags,
+    ]
+    return "~".join(fields).encode()
+
+
+def add_months(ms: int, months: int) -> int:
+    """A moment so many months later, on the last day where the month is shorter. Milliseconds, UTC."""
+    moment = datetime.fromtimestamp(ms / 1000, UTC)
+    index = moment.year * 12 + moment.month - 1 + months
+    year, month = index // 12, index % 12 + 1
+    day = min(moment.day, monthrange(year, month)[1])
+    return int(moment.replace(year=year, month=month, day=day).timestamp() * 1000)
+
+
+def _base36(number: int) -> str:
+    digits = ""
+    while number:
+        number, digit = divmod(number, 36)
+        digits = "0123456789abcdefghijklmnopqrstuvwxyz"[digit] + digits
+    return digits or "0"

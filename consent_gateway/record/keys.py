@@ -1,0 +1,100 @@
+"""Secrets and keys in `KEYS_DIR`, apart from the data: files of mode 0600, made at the first need, never overwritten.
+
+Cookie secrets, the key of the durable pseudonym, the Ed25519 key that signs receipts, and one AES-256 key a month for
+addresses, whose id (the month) stands in front of what it encrypted.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from base64 import b64decode, b64encode
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from ..rule.errors import ConfigError
+
+log = logging.getLogger("consent_gateway")
+
+_LONGEST_ADDRESS = 45
+
+
+class Keys:
+    """The keys of one installation. Every process of the host shares them through the directory."""
+
+    def __init__(self, directory: Path, secrets: tuple[str, ...] = ()) -> None:
+        self.directory = directory
+        try:
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise ConfigError(f"KEYS_DIR is {str(directory)!r}: {error.strerror}; allowed is a writable folder") from None
+        if not secrets:
+            made = not (directory / "secret").exists()
+            secrets = (b64encode(self._key("secret")).decode(),)
+            if made:
+                log.warning("made a secret in %s: back it up; set CONSENT_GATEWAY_SECRET for several hosts", directory)
+        self.secrets = secrets  # the newest last
+        self.person = self._key("person")
+        self._cipher = lru_cache(4)(lambda month: AESGCM(self._key(f"address-{month}")))
+
+    def encrypt_address(self, text: str, received_at: int) -> str:
+        """`2026-11.<base64 of nonce and ciphertext>`, padded so that the length tells nothing. Time in milliseconds."""
+        month = _month(received_at)
+        nonce = os.urandom(12)
+        sealed = self._cipher(month).encrypt(nonce, text.ljust(_LONGEST_ADDRESS).encode(), month.encode())
+        return f"{month}.{b64encode(nonce + sealed).decode()}"
+
+    def decrypt_address(self, text: str) -> str | None:
+        """The address again; `None` when its month's key was destroyed or the text is not ours."""
+        month, _, sealed = text.partition(".")
+        if not (self.directory / f"address-{month}").exists():
+            return None
+        try:
+            raw = b64decode(sealed)
+            return self._cipher(month).decrypt(raw[:12], raw[12:], month.encode()).decode().rstrip()
+        except (ValueError, InvalidTag):
+            return None
+
+    @property
+    def receipt(self) -> Ed25519PrivateKey:
+        return Ed25519PrivateKey.from_private_bytes(self._key("receipt"))
+
+    def _key(self, name: str) -> bytes:
+        """32 random bytes in a file of that name; of several processes that make it at once, the first wins."""
+        path = self.directory / name
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            write_once(path, os.urandom(32))
+            return path.read_bytes()
+        except OSError as error:
+            raise ConfigError(f"the key {str(path)!r} can't be read: {error.strerror}") from None
+
+
+def write_once(path: Path, data: bytes) -> None:
+    """Write a private file unless it is there: whole or not at all, and never over another's."""
+    draft = path.with_name(f".{path.name}-{os.getpid()}-{os.urandom(4).hex()}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        os.write(handle, data)
+        os.fsync(handle)
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        os.close(handle)
+        draft.unlink()
+
+
+@lru_cache(64)
+def _month_of_day(day: int) -> str:
+    return f"{datetime.fromtimestamp(day * 86400, UTC):%Y-%m}"
+
+
+def _month(ms: int) -> str:
+    return _month_of_day(ms // 86_400_000)

@@ -1,0 +1,198 @@
+"""The spool: events on their way to the store, as the very bytes that the store takes.
+
+A segment is a file of JSON lines with one writer and one UTC month, named `202611-<writer>-<number>`; the name is also
+the batch of its rows and its deduplication token. A line starts with the batch and ends in a check sum (`crc`) that the
+store skips. Three folders: in `open` a segment is written by the process that holds its lock; a free lock means that
+it is complete, whether its writer let go or died; in `sealed` its bytes never change again; `aside` holds what the store
+or the check sums refused.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from zlib import crc32
+
+from ..rule.errors import SpoolFull
+
+ROWS_A_SEGMENT = 10_000
+SECONDS_A_SEGMENT = 1.0
+_NAME = re.compile(r"\d{6}-[0-9a-z]{4,40}-\d{6,}(-\d+)?")
+_TAIL = len(b',"crc":"00000000"}')
+_SIZE_SECONDS = 1.0  # how old the figure may be that SPOOL_LIMIT is compared with
+
+
+def line(batch: bytes, event: bytes, event_id: str = "") -> bytes:
+    """One line of a segment out of an event's JSON object. `event_id` helps to know repeats; the store skips it."""
+    mark = b',"id":"%b"' % event_id.encode() if event_id else b""
+    body = b'{"batch":"%b",%b%b' % (batch, event[1:-1], mark)
+    return b'%b,"crc":"%08x"}\n' % (body, crc32(body))
+
+
+def is_whole(text: bytes) -> bool:
+    """Is this line (without its line feed) as it was written?"""
+    body, tail = text[:-_TAIL], text[-_TAIL:]
+    return tail[:8] == b',"crc":"' and tail[8:16] == b"%08x" % crc32(body) and tail[16:] == b'"}'
+
+
+class Spool:
+    """The three folders, as every process of the host sees them."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.root = data_dir / "spool"
+        self.open, self.sealed, self.aside = (self.root / name for name in ("open", "sealed", "aside"))
+        for folder in (self.open, self.sealed, self.aside):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def segments(self, folder: Path) -> list[Path]:
+        """The segments in a folder, oldest first."""
+        found = [(entry.stat().st_mtime_ns, entry.name) for entry in _entries(folder) if _NAME.fullmatch(entry.name)]
+        return [folder / name for _, name in sorted(found)]
+
+    def complete(self) -> Iterator[Path]:
+        """Open segments whose writer has let go, or is dead. Each is locked by us while the caller looks at it."""
+        for path in self.segments(self.open):
+            try:
+                handle = os.open(path, os.O_RDONLY)
+            except FileNotFoundError:
+                continue
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                yield path
+            except BlockingIOError:
+                continue
+            finally:
+                os.close(handle)
+
+    def size(self) -> int:
+        """Bytes in all three folders."""
+        return sum(entry.stat().st_size for folder in (self.open, self.sealed, self.aside) for entry in _entries(folder))
+
+
+def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            try:
+                entry.stat()  # kept by the entry; a segment may leave while we look
+            except FileNotFoundError:
+                continue
+            yield entry
+
+
+def read_lines(path: Path) -> tuple[list[bytes], list[bytes]]:
+    """The whole lines of a segment and the broken ones, each with its line feed."""
+    whole: list[bytes] = []
+    broken: list[bytes] = []
+    for text in path.read_bytes().splitlines(keepends=True):
+        (whole if text.endswith(b"\n") and is_whole(text[:-1]) else broken).append(text)
+    return whole, broken
+
+
+def write_segment(path: Path, lines: Iterable[bytes]) -> None:
+    """Put a whole segment in its place at once, on the disk before its name is."""
+    draft = path.with_name(f".{path.name}")
+    with open(draft, "wb", opener=_private) as file:
+        file.writelines(lines)
+        file.flush()
+        os.fdatasync(file.fileno())
+    draft.replace(path)
+
+
+def _private(name: str, flags: int) -> int:
+    return os.open(name, flags, 0o600)
+
+
+class Writer:
+    """One process's end of the spool. `append` puts events in the kernel before it returns: `kill -9` can't take them.
+
+    Safe to call from several threads; a forked child gets segments of its own.
+    """
+
+    def __init__(self, spool: Spool, limit: int) -> None:
+        self._spool = spool
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._open: dict[str, _Segment] = {}
+        self._number = 0
+        self._pid = os.getpid()
+        self._name = os.urandom(6).hex()
+        self._size = spool.size()
+        self._size_until = time.monotonic() + _SIZE_SECONDS
+
+    def append(self, month: str, events: Iterable[tuple[bytes, str]]) -> int:
+        """Write events (JSON, id) of one UTC month (`202611`) all or none, and return the file they are in.
+
+        `SpoolFull` when the limit is reached or the disk takes no more.
+        """
+        with self._lock:
+            if os.getpid() != self._pid:
+                self._pid, self._name, self._open = os.getpid(), os.urandom(6).hex(), {}
+            self._check_limit()
+            segment = self._open.get(month)
+            if segment is None or segment.rows >= ROWS_A_SEGMENT:
+                segment = self._next(month)
+            lines = [line(segment.batch, event, event_id) for event, event_id in events]
+            self._size += segment.write(lines)
+            return segment.handle
+
+    def let_go(self, *, everything: bool = False) -> None:
+        """Complete the segments that are old enough (or all): from now on they are the sealer's."""
+        with self._lock:
+            for month, segment in list(self._open.items()):
+                if everything or time.monotonic() - segment.born >= SECONDS_A_SEGMENT:
+                    del self._open[month]
+                    segment.close()
+
+    def _check_limit(self) -> None:
+        now = time.monotonic()
+        if now >= self._size_until:
+            self._size = self._spool.size()
+            self._size_until = now + _SIZE_SECONDS
+        if self._size >= self._limit:
+            raise SpoolFull(f"the spool holds {self._size} bytes, its limit is {self._limit}")
+
+    def _next(self, month: str) -> _Segment:
+        old = self._open.pop(month, None)
+        if old is not None:
+            old.close()
+        self._number += 1
+        segment = _Segment(self._spool.open, f"{month}-{self._name}-{self._number:06d}")
+        self._open[month] = segment
+        return segment
+
+
+class _Segment:
+    """A segment being written, under a lock that ends with its writer."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.batch = name.encode()
+        self.rows = self._bytes = 0
+        self.born = time.monotonic()
+        draft = folder / f".{name}"
+        try:
+            self.handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+            fcntl.flock(self.handle, fcntl.LOCK_EX)
+            draft.rename(folder / name)  # it gets its name only once it is locked, or the sealer would take it
+        except OSError as error:
+            raise SpoolFull(f"no new segment: {error.strerror}") from error
+
+    def write(self, lines: list[bytes]) -> int:
+        data = b"".join(lines)
+        try:
+            written = os.write(self.handle, data)
+        except OSError as error:
+            raise SpoolFull(f"the disk takes no more: {error.strerror}") from error
+        if written < len(data):  # a nearly full disk takes a part: take it back, so that none counts
+            os.ftruncate(self.handle, self._bytes)
+            raise SpoolFull("the disk is full")
+        self._bytes += written
+        self.rows += len(lines)
+        return written
+
+    def close(self) -> None:
+        os.close(self.handle)
