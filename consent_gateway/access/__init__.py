@@ -1,0 +1,1 @@
+"""Who may read the answers: owners' sign-in and sessions. Knows nothing of visitors."""

@@ -1,0 +1,14 @@
+-- browsers: the browsers' families
+SELECT
+    browser AS browser,
+    uniqExactIf(visitor, visitor != 0) AS visitors,
+    count() AS page_views
+FROM events
+WHERE site = {site:String}
+    AND at >= fromUnixTimestamp64Milli({start:Int64}, 'UTC')
+    AND at < fromUnixTimestamp64Milli({end:Int64}, 'UTC')
+    AND type = 'page_view'
+    AND bot <= {bots:UInt8}
+GROUP BY browser
+ORDER BY page_views DESC, browser
+LIMIT {limit:UInt32}

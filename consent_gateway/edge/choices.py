@@ -1,0 +1,235 @@
+"""`GET state` and `POST choice`: what the banner asks, and what the visitor answers, on the record.
+
+A grant needs the signed nonce of the state that showed the notice, and its record on disk before the answer leaves. A
+refusal, a withdrawal and an objection need neither: they set the cookie in any case, and are recorded later if the disk
+refuses now.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from base64 import b64encode, urlsafe_b64encode
+from collections import deque
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+from itsdangerous import BadSignature, URLSafeSerializer
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.types import Scope
+
+from ..config.notices import Notices
+from ..record.cookie import add_months
+from ..record.keys import Keys
+from ..rule.consent import Action, Consent, Status, choose
+from ..rule.errors import LedgerError
+from ..rule.privacy import when
+from ..rule.pseudonym import person
+from ..rule.purposes import ANALYTICS, BUILT_IN, MEASUREMENT, consent_purposes
+from .arrival import Arrival
+from .middleware import VARY, Edge
+from .wire import MAX_CHOICE, WireChoice, faults, problem
+
+NONCE_HOURS = 24
+_MOST_UNRECORDED = 1000
+ASKED = consent_purposes(BUILT_IN)
+_BASIS = {purpose.name: purpose.basis.value for purpose in BUILT_IN}
+
+
+class Choices:
+    """The two endpoints of one edge."""
+
+    def __init__(self, edge: Edge, keys: Keys, months: int) -> None:
+        self._edge, self._months = edge, months
+        self._nonces = URLSafeSerializer(list(keys.secrets), salt="consent-gateway.nonce")
+        self._receipt_key = keys.receipt
+        self._encode = msgspec.json.Encoder(order="sorted").encode
+        self._unrecorded: deque[dict[str, Any]] = deque(maxlen=_MOST_UNRECORDED)
+
+    def state(self, scope: Scope, arrival: Arrival, site: str) -> Response:
+        """Where this visitor stands, as the contract's JSON."""
+        wanted = dict(parse_qsl(scope["query_string"].decode("latin-1"))).get("language", "")
+        language, notice = self._edge.notices.choose([wanted, *arrival.language.split(",")])
+        consent = self._declared(scope, arrival, site)
+        return _private(JSONResponse(self._describe(consent, arrival, site, language, notice)))
+
+    async def choose(self, request: Request, arrival: Arrival, site: str) -> Response:
+        """Take a choice, record it, and answer with the new state and a receipt."""
+        if not same_origin(arrival):
+            return problem(403, "A choice is taken only from this site's own pages.")
+        form = arrival.content_type.startswith("application/x-www-form-urlencoded")
+        try:
+            body = await read_body(request, MAX_CHOICE)
+            choice = _from_form(body) if form else WireChoice.model_validate_json(body)
+        except TooLarge:
+            return problem(413, f"A choice has at most {MAX_CHOICE} bytes.")
+        except ValidationError as error:
+            return problem(422, "The choice is not of the agreed form.", faults(error))
+        before = self._declared(request.scope, arrival, site)
+        wrong = self._refusal(choice, site)
+        if wrong is not None:
+            return problem(422, "The choice can't be taken.", [wrong])
+        now = int(time.time() * 1000)
+        after = choose(
+            before,
+            choice.action,
+            choice.purposes,
+            purposes=ASKED,
+            signal=arrival.signal,
+            now=now,
+            new_id=urlsafe_b64encode(os.urandom(16)).decode().rstrip("="),
+            policy_version=self._edge.notices.version,
+        )
+        grants = bool(after.granted - before.granted)
+        record = self._record(choice, before, after, arrival, site, now)
+        try:
+            await self._write(record, before, after, now)
+        except (LedgerError, OSError) as error:
+            self._edge.recorder.faults.say(error)
+            if grants:
+                return problem(503, "The choice could not be recorded, so it does not count.", Retry_After="5")
+            self._unrecorded.append(record)
+        language, notice = self._edge.notices.choose([choice.language, *arrival.language.split(",")])
+        if form:
+            response: Response = RedirectResponse(_own_path(arrival), 303)
+        else:
+            answer = self._describe(after, arrival, site, language, notice)
+            response = JSONResponse(answer | {"receipt": self._receipt(record)})
+        secure = request.scope["scheme"] == "https"
+        response.headers["Set-Cookie"] = self._edge.cookies.write(after, site, secure=secure, now=now)
+        return _private(response)
+
+    def record_late(self) -> None:
+        """Write what the disk refused earlier. Called now and then from outside the event loop."""
+        while self._unrecorded:
+            record = self._unrecorded[0]
+            try:
+                handle = self._edge.ledger.append(record, record["at"][:7])
+            except LedgerError:
+                return
+            os.fdatasync(handle)
+            os.close(handle)
+            self._unrecorded.popleft()
+
+    def _declared(self, scope: Scope, arrival: Arrival, site: str) -> Consent:
+        secure = scope["scheme"] == "https"
+        return self._edge.declared(arrival, site, secure=secure, now=int(time.time() * 1000))
+
+    def _describe(self, consent: Consent, arrival: Arrival, site: str, language: str, notice: str) -> dict[str, Any]:
+        seen = consent.under_signal(arrival.signal)
+        hour = int(time.time()) // 3600
+        return {
+            "status": seen.status.value,
+            "purposes": {name: seen.permits(name) for name in (MEASUREMENT, *sorted(ASKED))},
+            "objection": seen.objection,
+            "ask": seen.ask,
+            "policy_version": self._edge.notices.version,
+            "notice": notice,
+            "language": language,
+            "nonce": self._nonces.dumps([site, notice, language, hour]),
+            "signals": {"gpc": arrival.gpc, "dnt": arrival.dnt},
+        }
+
+    def _refusal(self, choice: WireChoice, site: str) -> dict[str, str] | None:
+        """What makes a choice of the right form impossible: the field and why."""
+        for name in choice.purposes:
+            if name not in ASKED:
+                why = "measurement rests on legitimate interest: use the action object or unobject"
+                return {"field": f"purposes.{name}", "why": why if name == MEASUREMENT else "no such purpose"}
+        if choice.action is Action.SAVE and not choice.purposes:
+            return {"field": "purposes", "why": "save needs at least one purpose"}
+        if choice.action is Action.ACCEPT_ALL or (choice.action is Action.SAVE and any(choice.purposes.values())):
+            try:
+                shown_site, notice, _, hour = self._nonces.loads(choice.nonce)
+            except (BadSignature, ValueError):
+                return {"field": "nonce", "why": "a grant needs the nonce of the state that showed the notice"}
+            if shown_site != site or not 0 <= int(time.time()) // 3600 - hour <= NONCE_HOURS:
+                return {"field": "nonce", "why": "this nonce is another site's or older than a day: get the state again"}
+            if notice != choice.notice:
+                return {"field": "notice", "why": "not the notice that this nonce was made for"}
+        return None
+
+    def _record(
+        self, choice: WireChoice, before: Consent, after: Consent, arrival: Arrival, site: str, now: int
+    ) -> dict[str, Any]:
+        given = after.status is Status.GIVEN
+        return {
+            "id": os.urandom(16).hex(),
+            "site": site,
+            "at": datetime.fromtimestamp(now / 1000, UTC).isoformat(timespec="milliseconds"),
+            "action": choice.action.value,
+            "status": after.status.value,
+            "consent_id": after.consent_id,
+            "supersedes": before.consent_id if before.consent_id != after.consent_id else "",
+            "purposes": {name: {"granted": name in after.granted, "basis": _BASIS[name]} for name in sorted(ASKED)},
+            "objection": after.objection,
+            "policy_version": self._edge.notices.version,
+            "notice": choice.notice,
+            "language": choice.language,
+            "signals": {"gpc": arrival.gpc, "dnt": arrival.dnt},
+            "valid_until": when(add_months(after.given_at, self._months)) if given else "",
+        }
+
+    async def _write(self, record: dict[str, Any], before: Consent, after: Consent, now: int) -> None:
+        """First the end of a consent, so that no worker believes it any more; then the record. Both on the disk."""
+        if before.permits(ANALYTICS) and after.consent_id != before.consent_id:
+            ended = person(self._edge.recorder.rule.person_key, before.consent_id)
+            await self._edge.sync.wait(self._edge.stops.add(ended, now))
+        handle = self._edge.ledger.append(record, record["at"][:7])
+        try:
+            await self._edge.sync.wait(handle)
+        finally:
+            os.close(handle)
+
+    def _receipt(self, record: dict[str, Any]) -> dict[str, Any]:
+        """The record and our Ed25519 signature of its canonical JSON (keys sorted, no white space)."""
+        signature = self._receipt_key.sign(self._encode(record))
+        return {"record": record, "signature": b64encode(signature).decode(), "algorithm": "Ed25519"}
+
+
+class TooLarge(Exception):
+    """A body is longer than its kind may be."""
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The body, read no further than the limit."""
+    length = request.headers.get("content-length", "")
+    if length.isdigit() and int(length) > limit:
+        raise TooLarge
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise TooLarge
+    return bytes(body)
+
+
+def same_origin(arrival: Arrival) -> bool:
+    """Did a page of this site send it? By `Sec-Fetch-Site`, else by `Origin`; a client that sends neither is no browser."""
+    if arrival.fetch_site:
+        return arrival.fetch_site in ("same-origin", "none")
+    return not arrival.origin or arrival.origin.partition("://")[2].lower() == arrival.host.lower()
+
+
+def _from_form(body: bytes) -> WireChoice:
+    """The same as a form: `purposes` are the ticked boxes named `purposes.NAME`."""
+    fields = dict(parse_qsl(body.decode("utf-8", "replace"), max_num_fields=64))
+    purposes = {key.removeprefix("purposes."): value == "true" for key, value in fields.items() if key[:9] == "purposes."}
+    plain = {key: value for key, value in fields.items() if key[:9] != "purposes."}
+    return WireChoice.model_validate(plain | ({"purposes": purposes} if purposes else {}))
+
+
+def _own_path(arrival: Arrival) -> str:
+    """Back to the page of ours that held the form; the home page when it does not say."""
+    host, slash, path = arrival.referrer.partition("://")[2].partition("/")
+    return f"/{path}" if slash and host == arrival.host and not path.startswith(("/", "\\")) else "/"
+
+
+def _private(response: Response) -> Response:
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Vary"] = VARY
+    return response

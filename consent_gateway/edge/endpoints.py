@@ -1,0 +1,189 @@
+"""The routes under the prefix: state, choice, events, notices, and what the back office answers (reports).
+
+Each answer is the same for every kind of caller and says in words what was refused and why.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import from_json
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from ..record import office
+from ..rule.consent import Consent
+from ..rule.errors import OfficeError, SpoolFull
+from ..rule.event import DropReason, Observation
+from .arrival import Arrival
+from .choices import Choices, TooLarge, read_body, same_origin
+from .middleware import Edge
+from .wire import MAX_BODY, MAX_EVENTS, WireEvent, faults, problem
+
+_EVENT_TYPES = ("application/json", "text/plain")
+_ROUTES = {
+    "/state": "GET",
+    "/choice": "POST",
+    "/events": "POST",
+    "/health": "GET",
+}
+_OFFICE = re.compile(r"/stats/[a-z_]{1,40}|/dashboard|/sign-in")  # answered by the back office, below its /public
+_SECURITY = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "same-origin",
+}
+
+
+class Endpoints:
+    """Everything that hangs under the prefix, for one edge."""
+
+    def __init__(self, edge: Edge, choices: Choices) -> None:
+        self._edge, self._choices = edge, choices
+
+    async def __call__(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request to `path`, which is the part behind the prefix."""
+        edge = self._edge
+        try:
+            arrival = edge.desk.read(scope)
+            edge.desk.scrub(scope, arrival)
+            response = await self._answer(path, Request(scope, receive), arrival)
+        except Exception as error:
+            edge.desk.scrub_blind(scope)
+            edge.recorder.faults.say(error)
+            response = problem(500, "Something failed here; it has been logged.")
+        for name, value in _SECURITY.items():
+            response.headers.setdefault(name, value)
+        await response(scope, receive, send)
+
+    async def _answer(self, path: str, request: Request, arrival: Arrival) -> Response:
+        method = "GET" if request.method == "HEAD" else request.method
+        if _OFFICE.fullmatch(path):
+            return await self._ask_office(path, request, arrival)
+        allowed = "GET" if path.startswith("/notices/") else _ROUTES.get(path)
+        if allowed is None:
+            return problem(404, "There is nothing here.")
+        if method != allowed:
+            return problem(405, f"This takes {allowed} only.", Allow=allowed)
+        if path == "/health":
+            return PlainTextResponse("ok", headers={"Cache-Control": "no-store"})
+        if path.startswith("/notices/"):
+            return self._notice(path.removeprefix("/notices/"))
+        site = self._edge.site_of(arrival.host)
+        if path == "/events":
+            return await self._events(request, arrival, site)
+        if not site:
+            return problem(404, "This host is none of the sites that are served here.")
+        if path == "/state":
+            return self._choices.state(request.scope, arrival, site)
+        return await self._choices.choose(request, arrival, site)
+
+    def _notice(self, digest: str) -> Response:
+        text = self._edge.notices.text(digest)
+        if text is None:
+            return problem(404, "There is no notice with this hash.")
+        return Response(text, media_type="application/json", headers={"Cache-Control": "public, max-age=31536000, immutable"})
+
+    async def _events(self, request: Request, arrival: Arrival, site: str) -> Response:
+        """One event or an array. 2xx means: survives `kill -9` now (and a power cut, with EVENT_SYNC)."""
+        recorder = self._edge.recorder
+        if arrival.content_type.partition(";")[0].strip().lower() not in _EVENT_TYPES:
+            return problem(415, "Events are application/json or text/plain.")
+        if not same_origin(arrival):
+            return problem(403, "Events are taken only from this site's own pages.")
+        try:
+            body = await read_body(request, MAX_BODY)
+        except TooLarge:
+            return problem(413, f"A request has at most {MAX_BODY} bytes of events.")
+        events, wrong, sent = _parse(body)
+        for _ in wrong:
+            recorder.count_dropped(site, DropReason.INVALID)
+        if not sent or not events:
+            return problem(422, "None of the events was valid.", wrong)
+        now = int(time.time() * 1000)
+        if not site:
+            for _ in events:
+                recorder.count_dropped(site, DropReason.UNKNOWN_SITE)
+        else:
+            secure = request.scope["scheme"] == "https"
+            consent = self._edge.declared(arrival, site, secure=secure, now=now).under_signal(arrival.signal)
+            seen = [_observe(event, arrival, site, consent, now) for event in events]
+            try:
+                handle = recorder.record(seen, [event.id or "" for event in events])
+                if handle is not None and self._edge.settings.EVENT_SYNC:
+                    await self._edge.sync.wait(handle)
+            except (SpoolFull, OSError) as error:
+                recorder.faults.say(error)
+                return problem(503, "The events can't be taken now; send them again later.", Retry_After="5")
+        if wrong:
+            return JSONResponse({"kept": len(events), "invalid": wrong}, headers={"Cache-Control": "no-store"})
+        return Response(status_code=204, headers={"Cache-Control": "no-store"})
+
+    async def _ask_office(self, path: str, request: Request, arrival: Arrival) -> Response:
+        """Hand a question to the back office, which knows the owners and the store."""
+        if request.method == "POST" and not same_origin(arrival):
+            return problem(403, "This is taken only from this site's own pages.")
+        try:
+            status, headers, body = await run_in_threadpool(
+                office.call,
+                self._edge.settings.DATA_DIR,
+                request.method,
+                f"/public{path}",
+                dict(request.query_params),
+                headers={"Cookie": arrival.cookie, "X-Scheme": request.scope["scheme"]},
+            )
+        except OfficeError:
+            return problem(503, "The back office is starting or away; try again in a moment.", Retry_After="2")
+        return Response(body, status, headers)
+
+
+def _parse(body: bytes) -> tuple[list[WireEvent], list[dict[str, str]], int]:
+    """The valid events, what is wrong with the others, and how many were sent."""
+    if body.lstrip()[:1] != b"[":
+        try:
+            return [WireEvent.model_validate_json(body)], [], 1
+        except ValidationError as error:
+            return [], faults(error), 1
+    try:
+        items: list[Any] = from_json(body)
+    except ValueError as error:
+        return [], [{"field": "body", "why": str(error)[:200]}], 0
+    if not 1 <= len(items) <= MAX_EVENTS:
+        return [], [{"field": "body", "why": f"an array has 1 to {MAX_EVENTS} events, this one {len(items)}"}], 0
+    events: list[WireEvent] = []
+    wrong: list[dict[str, str]] = []
+    for index, item in enumerate(items):
+        try:
+            events.append(WireEvent.model_validate(item))
+        except ValidationError as error:
+            wrong.append(faults(error, at=str(index))[0])
+    return events, wrong, len(items)
+
+
+def _observe(event: WireEvent, arrival: Arrival, site: str, consent: Consent, now: int) -> Observation:
+    timings = event.timings.model_dump(exclude_none=True) if event.timings else {}
+    return Observation(
+        site,
+        event.type,
+        now - event.age_ms,
+        now,
+        event.url,
+        address=arrival.address,
+        user_agent=arrival.user_agent,
+        referrer=event.referrer,
+        language=arrival.language,
+        consent=consent,
+        from_device=True,
+        view_id=int(event.view, 16) if event.view else 0,
+        engaged_ms=event.engaged_ms,
+        scroll_pct=event.scroll_pct,
+        screen=event.screen or "",
+        timings=timings,
+        name=event.name,
+        props=event.props,
+    )

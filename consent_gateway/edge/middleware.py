@@ -1,0 +1,249 @@
+"""The way of a request: read who sent it, scrub the scope, let the site answer, record the page view.
+
+`Edge` is what a worker owns. It is made by `consent_gateway.app`, which opens and closes it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ..config.notices import Notices
+from ..config.settings import Settings
+from ..enrich.path import scrub_path
+from ..record.cookie import Cookies
+from ..record.ledger import Ledger, SharedSync, Stops
+from ..rule.consent import UNKNOWN, Consent, Status
+from ..rule.event import DropReason, Observation
+from ..rule.page import PAGE_VIEW, page_type
+from ..rule.pseudonym import person
+from ..rule.purposes import ANALYTICS
+from .arrival import Arrival, Desk
+from .recorder import Recorder
+
+VARY = "Cookie, Sec-GPC, DNT"
+
+
+class SeenConsent:
+    """What the site sees as `scope["consent"]`. Asking it anything makes the response private to this visitor."""
+
+    __slots__ = ("_consent", "was_read")
+
+    def __init__(self, consent: Consent) -> None:
+        self._consent = consent
+        self.was_read = False
+
+    def permits(self, purpose: str) -> bool:
+        """May data of this visitor be used for this purpose?"""
+        self.was_read = True
+        return self._consent.permits(purpose)
+
+    @property
+    def status(self) -> str:
+        """`unknown`, `given`, `refused`, `withdrawn`, `expired` or `invalidated`."""
+        self.was_read = True
+        return self._consent.status.value
+
+    @property
+    def objection(self) -> bool:
+        self.was_read = True
+        return self._consent.objection
+
+    @property
+    def granted(self) -> frozenset[str]:
+        self.was_read = True
+        return self._consent.granted
+
+
+@dataclass
+class Edge:
+    """What one worker of the site holds."""
+
+    settings: Settings
+    desk: Desk
+    cookies: Cookies
+    notices: Notices
+    recorder: Recorder
+    ledger: Ledger
+    stops: Stops
+    sync: SharedSync
+    hosts: Mapping[str, str]
+
+    def site_of(self, host: str) -> str:
+        """The site's name; empty for a host that is none of ours."""
+        if not self.hosts:
+            return self.settings.SITE
+        host = host.lower()
+        return self.hosts.get(host) or self.hosts.get(host.partition(":")[0], "")
+
+    def declared(self, arrival: Arrival, site: str, *, secure: bool, now: int) -> Consent:
+        """What the visitor declared, before signals: the cookie, unless its consent has ended since."""
+        consent = self.cookies.read(arrival.cookie, site, secure=secure, now=now, version=self.notices.version)
+        if consent.permits(ANALYTICS):
+            ended = self.stops.ended(person(self.recorder.rule.person_key, consent.consent_id))
+            if ended:
+                return Consent(Status.WITHDRAWN, objection=consent.objection, month=time.strftime("%Y-%m", time.gmtime()))
+        return consent
+
+    def is_excluded(self, path: str) -> bool:
+        return bool(self.settings.EXCLUDE_PATHS) and under(path, self.settings.EXCLUDE_PATHS)
+
+
+def under(path: str, prefixes: tuple[str, ...]) -> bool:
+    """Is the path one of these, or below one? `/api` covers `/api` and `/api/x`, not `/apiary`."""
+    return any(path == prefix or path.startswith(prefix.rstrip("/") + "/") for prefix in prefixes)
+
+
+async def serve_site(edge: Edge, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Let the site answer one `http` or `websocket` request, and record what it was."""
+    try:
+        visit = _Visit(edge, scope)
+    except Exception as error:
+        edge.recorder.faults.say(error)
+        edge.desk.scrub_blind(scope)
+        scope["consent"] = SeenConsent(UNKNOWN)
+        await app(scope, receive, send)
+        return
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            visit.answering(message)
+        await send(message)
+
+    try:
+        await app(visit.shown, receive, sending if scope["type"] == "http" else send)
+    except Exception:
+        visit.failed()
+        raise
+    finally:
+        visit.record()
+
+
+class _Visit:
+    """One request to the site, from its arrival to its page view."""
+
+    __slots__ = ("_arrival", "_consent", "_edge", "_kind", "_root", "_server_ms", "_site", "_start", "_status",
+                 "_view_id", "seen", "shown")  # fmt: skip
+
+    def __init__(self, edge: Edge, scope: Scope) -> None:
+        self._start = time.perf_counter()
+        self._edge = edge
+        self._arrival = arrival = edge.desk.read(scope)
+        self._site = edge.site_of(arrival.host)
+        secure = scope["scheme"] in ("https", "wss")
+        declared = edge.declared(arrival, self._site, secure=secure, now=int(time.time() * 1000))
+        self._consent = declared.under_signal(arrival.signal)
+        self._root = scope.get("root_path", "")
+        self._kind: str | None = None
+        self._status = self._view_id = 0
+        self._server_ms = 0.0
+        self.seen = SeenConsent(self._consent)
+        settings = edge.settings
+        self.shown: Scope = scope
+        if settings.SCRUB_SCOPE:
+            if settings.SCRUB_EXCEPT and under(scope["path"], settings.SCRUB_EXCEPT):
+                self.shown = dict(scope)  # the site's own basis; the server's log still sees the truncated address
+            edge.desk.scrub(scope, arrival)
+        scope["consent"] = self.shown["consent"] = self.seen
+
+    def answering(self, message: Message) -> None:
+        """The response starts: is it a page view, and is it this visitor's alone?"""
+        try:
+            headers = MutableHeaders(raw=message.setdefault("headers", []))
+            if not isinstance(message["headers"], list):
+                message["headers"] = headers.raw
+            if self.seen.was_read:
+                headers["Cache-Control"] = "private, no-store"
+                headers.add_vary_header(VARY)
+            self._status = message["status"]
+            self._server_ms = (time.perf_counter() - self._start) * 1000
+            content_type = headers.get("content-type")
+            html = content_type.startswith("text/html") if content_type else None if self._status == 304 else False
+            kind = self._page_type(html)
+            if kind == PAGE_VIEW:
+                if shared_may_keep(headers):
+                    return  # the script counts it: a shared cache will answer without us
+                if "cache-control" not in headers:
+                    headers["Cache-Control"] = "private"  # it carries this view's id
+                self._view_id = int.from_bytes(os.urandom(8), "big") or 1
+                headers.append("Server-Timing", f'cg;desc="{self._view_id:016x}"')
+            self._kind = kind
+        except Exception as error:
+            self._edge.recorder.faults.say(error)
+
+    def failed(self) -> None:
+        """The site raised before it answered: its server will say 500."""
+        if not self._status:
+            self._status = 500
+            self._server_ms = (time.perf_counter() - self._start) * 1000
+            self._kind = self._page_type(None)
+
+    def _page_type(self, html: bool | None) -> str | None:
+        scope = self.shown
+        if scope["type"] != "http" or self._arrival.prefetch or self._edge.is_excluded(scope["path"]):
+            return None
+        return page_type(scope["method"], self._status, scope["path"], html)
+
+    def record(self) -> None:
+        if self._kind is None:
+            return
+        edge, arrival, scope = self._edge, self._arrival, self.shown
+        try:
+            if not self._site:
+                edge.recorder.count_dropped("", DropReason.UNKNOWN_SITE)
+                return
+            now = int(time.time() * 1000)
+            query = scope["query_string"].decode("latin-1")
+            seen = Observation(
+                self._site,
+                self._kind,
+                now,
+                now,
+                f"http://{arrival.host}{scope['path']}?{query}",
+                address=arrival.address,
+                user_agent=arrival.user_agent,
+                referrer=arrival.referrer,
+                language=arrival.language,
+                consent=self._consent,
+                view_id=self._view_id,
+                route=route_template(scope, self._root),
+                http_status=self._status,
+                server_ms=round(self._server_ms, 3),
+            )
+            edge.recorder.record([seen])
+        except Exception as error:
+            edge.recorder.faults.say(error)
+
+
+def shared_may_keep(headers: MutableHeaders) -> bool:
+    """May a shared cache answer with this response without asking us (RFC 9111 section 3)?"""
+    told = {part.strip().lower() for value in headers.getlist("cache-control") for part in value.split(",")}
+    if told & {"private", "no-store", "no-cache"} or "s-maxage=0" in told:
+        return False
+    fresh = any(part.startswith(("s-maxage=", "max-age=")) and not part.endswith("=0") for part in told)
+    return fresh or "public" in told or (not told and "expires" in headers)
+
+
+def route_template(scope: Scope, root: str) -> str:
+    """The route's template where the framework leaves one in the scope (Starlette, FastAPI); else empty."""
+    route = scope.get("route")
+    path = getattr(route, "path_format", None) or getattr(route, "path", None)
+    if not isinstance(path, str):
+        return ""
+    mounted = scope.get("root_path", "").removeprefix(root)
+    return f"{scrub_path(mounted)}{path}" if mounted else path
+
+
+def without_root(scope: Scope) -> str:
+    """The path below the `root_path` that the server or a mount set."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    if root and path.startswith(root) and PurePosixPath(path).is_relative_to(root):
+        return path[len(root) :] or "/"
+    return path

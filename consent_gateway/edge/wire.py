@@ -1,0 +1,86 @@
+"""What may come over the wire: the single definition of events and choices, and how a refusal reads (RFC 9457)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from starlette.responses import JSONResponse, Response
+
+from ..rule.consent import Action
+
+MAX_EVENTS = 100
+MAX_BODY = 256 * 1024
+MAX_CHOICE = 8 * 1024
+MAX_AGE_MS = 30 * 60 * 1000
+
+Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
+Url = Annotated[str, StringConstraints(min_length=1, max_length=2048)]
+Word = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+Value = Annotated[str, StringConstraints(max_length=256)]
+Milliseconds = Annotated[float, Field(ge=0, le=600_000)]
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Timings(_Wire):
+    """Browser timings of a page view; milliseconds from the start of the navigation, but for `cls`."""
+
+    ttfb_ms: Milliseconds | None = None
+    dom_ms: Milliseconds | None = None
+    load_ms: Milliseconds | None = None
+    fcp_ms: Milliseconds | None = None
+    lcp_ms: Milliseconds | None = None
+    inp_ms: Milliseconds | None = None
+    cls: Annotated[float, Field(ge=0, le=100)] | None = None
+
+
+class WireEvent(_Wire):
+    """One event of the page's script. Time, address and user agent come from the request."""
+
+    type: Literal["page_view", "engagement", "custom"]
+    url: Url
+    view: Id | None = None
+    id: Id | None = None
+    age_ms: Annotated[int, Field(ge=0, le=MAX_AGE_MS)] = 0
+    referrer: Annotated[str, StringConstraints(max_length=2048)] = ""
+    name: Annotated[str, StringConstraints(max_length=64)] = ""
+    props: Annotated[dict[Word, Value], Field(max_length=20)] = Field(default_factory=dict)
+    engaged_ms: Annotated[int, Field(ge=0, le=86_400_000)] = 0
+    scroll_pct: Annotated[int, Field(ge=0, le=100)] = 0
+    timings: Timings | None = None
+    screen: Literal["sm", "md", "lg"] | None = None
+
+
+class WireChoice(_Wire):
+    """One choice of a visitor. `nonce` and `notice` are needed to grant, `purposes` to `save`."""
+
+    action: Action
+    purposes: Annotated[dict[Word, bool], Field(max_length=32)] = Field(default_factory=dict)
+    notice: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")] = ""
+    language: Annotated[str, StringConstraints(pattern=r"^([a-z]{2})?$")] = ""
+    nonce: Annotated[str, StringConstraints(max_length=256)] = ""
+
+
+def faults(error: ValidationError, *, at: str = "") -> list[dict[str, str]]:
+    """Which field is wrong and why, in words, without echoing what was sent."""
+    found = []
+    for fault in error.errors(include_url=False, include_context=False, include_input=False):
+        path = ".".join(str(part) for part in fault["loc"] if part != "[key]")
+        found.append({"field": f"{at}{'.' if at and path else ''}{path}"[:200] or "body", "why": fault["msg"]})
+    return found
+
+
+def problem(status: int, title: str, errors: list[dict[str, str]] | None = None, **headers: str) -> Response:
+    """A refusal as `application/problem+json`."""
+    content: dict[str, Any] = {"type": "about:blank", "title": title, "status": status}
+    if errors:
+        content["errors"] = errors
+    return JSONResponse(
+        content,
+        status,
+        headers={"Cache-Control": "no-store"} | {name.replace("_", "-"): value for name, value in headers.items()},
+        media_type="application/problem+json",
+    )
