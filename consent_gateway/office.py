@@ -1,7 +1,8 @@
 """The back office: the one process of a host that holds the engine, forwards the spool and answers questions.
 
-Started as a child by the first gateway of the host, or by `consent-gateway serve`. It listens on a unix socket only; what
-comes below `/public` was asked by a browser through a worker and needs the owner's session, the rest is this host's user.
+Started as a child by the first gateway of the host, or by `consent-gateway serve`. It listens on a unix socket only;
+what comes below `/public` was asked by a browser through a worker and needs the owner's session, the rest is this
+host's user.
 """
 
 from __future__ import annotations
@@ -37,13 +38,16 @@ from .rule.errors import ConfigError, StoreError
 from .store import client as store
 from .store import schema
 from .store.forwarder import Forwarder
+from .store.scrub import Scrubber
 
 log = logging.getLogger("consent_gateway.office")
 
 Answer = Callable[[Request], Awaitable[Response]]
 
 _WATCH_SECONDS = 0.5
-_PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+_PAGE_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+)
 
 
 class Office:
@@ -56,7 +60,9 @@ class Office:
         self.sessions = Sessions(keys.secrets)
         self.spool = Spool(settings.DATA_DIR)
         self.tally = Tally(settings.DATA_DIR)
-        self.forwarder = Forwarder(self.spool, Stops(settings.DATA_DIR), self.tally, self._connect)
+        stops = Stops(settings.DATA_DIR)
+        scrubber = Scrubber(settings.DATA_DIR, stops)
+        self.forwarder = Forwarder(self.spool, stops, self.tally, scrubber, self._connect)
         self._reader: Client | None = None
         self._reading = threading.Lock()
 
@@ -162,7 +168,8 @@ def _secure(request: Request) -> bool:
 
 
 def _page(text: str, status: int) -> Response:
-    body = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Consent Gateway</title><p>{escape(text)}</p></html>'
+    head = '<!doctype html><html lang="en"><meta charset="utf-8"><title>Consent Gateway</title>'
+    body = f"{head}<p>{escape(text)}</p></html>"
     return HTMLResponse(body, status, headers={"Cache-Control": "no-store", "Content-Security-Policy": _PAGE_POLICY})
 
 
@@ -210,7 +217,7 @@ def run(settings: Settings, *, until_workers_end: bool = True) -> bool:
 async def _watch(settings: Settings, server: uvicorn.Server) -> None:
     """End when no worker lives: its lock is free however it died."""
     workers = line.Lock(settings.DATA_DIR, "workers")
-    while not workers.take():
+    while not workers.take():  # noqa: ASYNC110 the kernel tells nobody when a lock is freed
         await asyncio.sleep(_WATCH_SECONDS)
     workers.free()
     server.should_exit = True

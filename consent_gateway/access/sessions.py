@@ -23,7 +23,9 @@ class Sessions:
 
     def __init__(self, signing: Sequence[str]) -> None:
         self._signer = URLSafeTimedSerializer(
-            list(signing), salt="consent-gateway.owner", signer_kwargs={"digest_method": sha256, "key_derivation": "hmac"}
+            list(signing),
+            salt="consent-gateway.owner",
+            signer_kwargs={"digest_method": sha256, "key_derivation": "hmac"},
         )
         self._links: dict[bytes, float] = {}
 

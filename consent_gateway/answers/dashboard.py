@@ -42,15 +42,10 @@ def render(question: Question, answers: Mapping[str, Rows], *, prefix: str, site
 <section aria-label="Totals" class="totals">
 <p><strong>{visitors:,}</strong> daily visitors</p>
 <p><strong>{views:,}</strong> page views</p>
-<p class="note">{question.first} to {question.last}, {escape(question.zone.key)}. A visitor's pseudonym lives one day, so
-the visitors of a period are the sum of its days: who comes on three days counts three times.</p>
-</section>
-{_chart(overview, question) if overview else _nothing(question)}
-<div class="boxes">{boxes}</div>
-</main>
-<footer>No IP address without consent. {_downloads(question, prefix)}</footer>
-</body>
-</html>"""
+<p class="note">{question.first} to {question.last}, {escape(question.zone.key)}. A visitor's pseudonym lives one
+day, so the visitors of a period are the sum of its days: who comes on three days counts three times.</p> </section>
+{_chart(overview, question) if overview else _nothing(question)} <div class="boxes">{boxes}</div> </main> <footer>No
+IP address without consent. {_downloads(question, prefix)}</footer> </body> </html>"""
 
 
 def _link(question: Question, label: str, **changed: str) -> str:

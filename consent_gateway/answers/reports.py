@@ -53,7 +53,9 @@ REPORTS: dict[str, Report] = {
         Report("pages", "Pages", "the pages read most", {"path": "Page"} | _COUNTS),
         Report("referrers", "Referrers", "the sites that visits came from", {"referrer": "Referrer"} | _COUNTS),
         Report("channels", "Channels", "the kinds of ways that led here", {"channel": "Channel"} | _COUNTS),
-        Report("countries", "Countries", "where the visitors' networks are registered", {"country": "Country"} | _COUNTS),
+        Report(
+            "countries", "Countries", "where the visitors' networks are registered", {"country": "Country"} | _COUNTS
+        ),
         Report("browsers", "Browsers", "what the visitors browse with", {"browser": "Browser"} | _COUNTS),
     )
 }

@@ -22,9 +22,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import Scope
 
-from ..config.notices import Notices
 from ..record.cookie import add_months
 from ..record.keys import Keys
+from ..record.ledger import Stop
 from ..rule.consent import Action, Consent, Status, choose
 from ..rule.errors import LedgerError
 from ..rule.privacy import when
@@ -148,7 +148,10 @@ class Choices:
             except (BadSignature, ValueError):
                 return {"field": "nonce", "why": "a grant needs the nonce of the state that showed the notice"}
             if shown_site != site or not 0 <= int(time.time()) // 3600 - hour <= NONCE_HOURS:
-                return {"field": "nonce", "why": "this nonce is another site's or older than a day: get the state again"}
+                return {
+                    "field": "nonce",
+                    "why": "this nonce is another site's or older than a day: get the state again",
+                }
             if notice != choice.notice:
                 return {"field": "notice", "why": "not the notice that this nonce was made for"}
         return None
@@ -177,13 +180,18 @@ class Choices:
     async def _write(self, record: dict[str, Any], before: Consent, after: Consent, now: int) -> None:
         """First the end of a consent, so that no worker believes it any more; then the record. Both on the disk."""
         if before.permits(ANALYTICS) and after.consent_id != before.consent_id:
-            ended = person(self._edge.recorder.rule.person_key, before.consent_id)
-            await self._edge.sync.wait(self._edge.stops.add(ended, now))
+            await self._stop(before, now, Stop.WITHDRAWN)
+        elif after.permits(ANALYTICS) and after.objection and not before.objection:
+            await self._stop(after, now, Stop.OBJECTED)
         handle = self._edge.ledger.append(record, record["at"][:7])
         try:
             await self._edge.sync.wait(handle)
         finally:
             os.close(handle)
+
+    async def _stop(self, consent: Consent, now: int, why: Stop) -> None:
+        who = person(self._edge.recorder.rule.person_key, consent.consent_id)
+        await self._edge.sync.wait(self._edge.stops.add(who, now, why))
 
     def _receipt(self, record: dict[str, Any]) -> dict[str, Any]:
         """The record and our Ed25519 signature of its canonical JSON (keys sorted, no white space)."""
@@ -209,7 +217,8 @@ async def read_body(request: Request, limit: int) -> bytes:
 
 
 def same_origin(arrival: Arrival) -> bool:
-    """Did a page of this site send it? By `Sec-Fetch-Site`, else by `Origin`; a client that sends neither is no browser."""
+    """Did a page of this site send it? By `Sec-Fetch-Site`, else by `Origin`; a client that sends neither is no
+    browser."""
     if arrival.fetch_site:
         return arrival.fetch_site in ("same-origin", "none")
     return not arrival.origin or arrival.origin.partition("://")[2].lower() == arrival.host.lower()
@@ -218,7 +227,9 @@ def same_origin(arrival: Arrival) -> bool:
 def _from_form(body: bytes) -> WireChoice:
     """The same as a form: `purposes` are the ticked boxes named `purposes.NAME`."""
     fields = dict(parse_qsl(body.decode("utf-8", "replace"), max_num_fields=64))
-    purposes = {key.removeprefix("purposes."): value == "true" for key, value in fields.items() if key[:9] == "purposes."}
+    purposes = {
+        key.removeprefix("purposes."): value == "true" for key, value in fields.items() if key[:9] == "purposes."
+    }
     plain = {key: value for key, value in fields.items() if key[:9] != "purposes."}
     return WireChoice.model_validate(plain | ({"purposes": purposes} if purposes else {}))
 

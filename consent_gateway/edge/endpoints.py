@@ -87,7 +87,9 @@ class Endpoints:
         text = self._edge.notices.text(digest)
         if text is None:
             return problem(404, "There is no notice with this hash.")
-        return Response(text, media_type="application/json", headers={"Cache-Control": "public, max-age=31536000, immutable"})
+        return Response(
+            text, media_type="application/json", headers={"Cache-Control": "public, max-age=31536000, immutable"}
+        )
 
     async def _events(self, request: Request, arrival: Arrival, site: str) -> Response:
         """One event or an array. 2xx means: survives `kill -9` now (and a power cut, with EVENT_SYNC)."""
@@ -173,6 +175,7 @@ def _observe(event: WireEvent, arrival: Arrival, site: str, consent: Consent, no
         now - event.age_ms,
         now,
         event.url,
+        host=arrival.host.partition(":")[0],
         address=arrival.address,
         user_agent=arrival.user_agent,
         referrer=event.referrer,

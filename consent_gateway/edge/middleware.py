@@ -88,7 +88,9 @@ class Edge:
         if consent.permits(ANALYTICS):
             ended = self.stops.ended(person(self.recorder.rule.person_key, consent.consent_id))
             if ended:
-                return Consent(Status.WITHDRAWN, objection=consent.objection, month=time.strftime("%Y-%m", time.gmtime()))
+                return Consent(
+                    Status.WITHDRAWN, objection=consent.objection, month=time.strftime("%Y-%m", time.gmtime())
+                )
         return consent
 
     def is_excluded(self, path: str) -> bool:
@@ -206,6 +208,7 @@ class _Visit:
                 now,
                 now,
                 f"http://{arrival.host}{scope['path']}?{query}",
+                host=arrival.host.partition(":")[0],
                 address=arrival.address,
                 user_agent=arrival.user_agent,
                 referrer=arrival.referrer,

@@ -1,8 +1,8 @@
 """The signed cookie: the visitor's choice, as the browser carries it.
 
-Over https only `__Host-cg` is read and set (`__Secure-cg` with `COOKIE_DOMAIN`), over plain http only `cg`. It is signed
-for one site, at most 300 bytes, and never renewed by visiting. A refusal's holds status, month and policy version, no
-identifier and no time stamp. What is forged, cut, too long or another site's reads as no cookie at all.
+Over https only `__Host-cg` is read and set (`__Secure-cg` with `COOKIE_DOMAIN`), over plain http only `cg`. It is
+signed for one site, at most 300 bytes, and never renewed by visiting. A refusal's holds status, month and policy
+version, no identifier and no time stamp. What is forged, cut, too long or another site's reads as no cookie at all.
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ class Cookies:
             if now >= until:
                 consent = Consent(Status.EXPIRED, objection=consent.objection, policy_version=consent.policy_version)
             elif consent.policy_version != version and consent.status is not Status.UNKNOWN:
-                consent = Consent(Status.INVALIDATED, objection=consent.objection, policy_version=consent.policy_version)
+                consent = Consent(
+                    Status.INVALIDATED, objection=consent.objection, policy_version=consent.policy_version
+                )
             found = consent if found is None else stricter(found, consent)
         return found or UNKNOWN
 

@@ -32,7 +32,9 @@ class Keys:
         try:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
-            raise ConfigError(f"KEYS_DIR is {str(directory)!r}: {error.strerror}; allowed is a writable folder") from None
+            raise ConfigError(
+                f"KEYS_DIR is {str(directory)!r}: {error.strerror}; allowed is a writable folder"
+            ) from None
         if not secrets:
             made = not (directory / "secret").exists()
             secrets = (b64encode(self._key("secret")).decode(),)

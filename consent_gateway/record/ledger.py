@@ -1,8 +1,9 @@
 """The ledger: every choice, appended to one file a month and synced to disk before the answer leaves.
 
-A record holds who (consent id), when (our clock), what was shown (the notice's hash) and what was chosen; no address, no
-user agent, no page. Beside it lie the *stops*: persons whose consent ended, so that every worker knows within one look
-at a file's size, and queued events are judged again.
+A record holds who (consent id), when (our clock), what was shown (the notice's hash) and what was chosen; no
+address, no user agent, no page. Beside it lie the *stops*: persons whose consent ended, who objected or were erased,
+so that every worker knows within one look at a file's size, queued events are judged again, and the store is
+scrubbed.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import fcntl
 import os
 import struct
 import threading
+from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ import msgspec
 
 from ..rule.errors import LedgerError
 
-_STOP = struct.Struct("<QQ")  # person, milliseconds since 1970
+_STOP = struct.Struct("<QQB")  # person, milliseconds since 1970, why
 
 
 class Ledger:
@@ -50,8 +52,20 @@ class Ledger:
         return handle
 
 
+class Stop(IntEnum):
+    """Why data about a person must no longer be used as it was collected."""
+
+    WITHDRAWN = 1  # empties what was kept under `analytics`
+    OBJECTED = 2  # empties what was kept under `measurement`
+    ERASED = 3  # takes the rows away
+
+
 class Stops:
-    """Persons whose consent ended, and when. Written by any worker, seen by all at their next look."""
+    """Persons whose data must be treated anew, since when and why. Written by any process, seen by all at the next
+    look.
+
+    `seen` lists all of them in the order of the file, as (person, milliseconds, why).
+    """
 
     def __init__(self, data_dir: Path) -> None:
         folder = data_dir / "ledger"
@@ -59,31 +73,36 @@ class Stops:
         self._handle = os.open(folder / "stops", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         self._lock = threading.Lock()
         self._read = 0
-        self._ended: dict[int, int] = {}
+        self.seen: list[tuple[int, int, Stop]] = []
+        self._by_person: dict[int, list[tuple[int, Stop]]] = {}
         self.newest = 0
 
-    def add(self, person: int, at: int) -> int:
-        """Write that this person's consent ended at this time, and return the handle to sync."""
-        os.write(self._handle, _STOP.pack(person, at))
+    def add(self, person: int, at: int, why: Stop) -> int:
+        """Write a stop, and return the handle to sync."""
+        if os.write(self._handle, _STOP.pack(person, at, why)) < _STOP.size:
+            raise LedgerError("the end of a consent could not be recorded: the disk is full")
         return self._handle
 
-    def ended(self, person: int) -> int:
-        """When this person's consent ended; 0 when it did not."""
+    def of(self, person: int) -> list[tuple[int, Stop]]:
+        """The stops of a person as (milliseconds, why), oldest first; empty for nearly everyone."""
         if os.fstat(self._handle).st_size > self._read:
             self.look()
-        return self._ended.get(person, 0)
+        return self._by_person.get(person, [])
+
+    def ended(self, person: int) -> bool:
+        """Has this person's consent ended?"""
+        return any(why is not Stop.OBJECTED for _, why in self.of(person))
 
     def look(self) -> None:
         """Take in what other processes wrote."""
         with self._lock:
-            while data := os.pread(self._handle, _STOP.size * 4096, self._read):
+            while len(data := os.pread(self._handle, _STOP.size * 4096, self._read)) >= _STOP.size:
                 whole = len(data) - len(data) % _STOP.size
-                for person, at in _STOP.iter_unpack(data[:whole]):
-                    self._ended[person] = at
+                for person, at, why in _STOP.iter_unpack(data[:whole]):
+                    self.seen.append((person, at, Stop(why)))
+                    self._by_person.setdefault(person, []).append((at, Stop(why)))
                     self.newest = max(self.newest, at)
                 self._read += whole
-                if whole < len(data):
-                    break
 
     def close(self) -> None:
         os.close(self._handle)
@@ -130,5 +149,3 @@ def _sync(handles: list[int]) -> dict[int, OSError]:
         except OSError as error:
             errors[handle] = error
     return errors
-
-

@@ -1,7 +1,7 @@
 """How workers and the command line reach the back office: HTTP over a unix socket in `DATA_DIR`, for this user only.
 
-Also the two locks by which processes of a host know of each other: `workers` (shared by every gateway that lives; the back
-office ends when it gets it alone) and `office` (held by the one back office).
+Also the two locks by which processes of a host know of each other: `workers` (shared by every gateway that lives;
+the back office ends when it gets it alone) and `office` (held by the one back office).
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def call(
     headers: dict[str, str] | None = None,
     timeout: float = 60,
 ) -> tuple[int, dict[str, str], bytes]:
-    """Ask the back office: status, headers (of those that a browser needs) and body. `OfficeError` when none answers."""
+    """Ask the back office: status, headers (those a browser needs) and body. `OfficeError` when none answers."""
     connection = _Connection(data_dir, timeout)
     try:
         connection.request(method, f"{path}?{urlencode(params)}" if params else path, headers=headers or {})

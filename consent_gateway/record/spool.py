@@ -3,8 +3,8 @@
 A segment is a file of JSON lines with one writer and one UTC month, named `202611-<writer>-<number>`; the name is also
 the batch of its rows and its deduplication token. A line starts with the batch and ends in a check sum (`crc`) that the
 store skips. Three folders: in `open` a segment is written by the process that holds its lock; a free lock means that
-it is complete, whether its writer let go or died; in `sealed` its bytes never change again; `aside` holds what the store
-or the check sums refused.
+it is complete, whether its writer let go or died; in `sealed` its bytes never change again; `aside` holds what the
+store or the check sums refused.
 """
 
 from __future__ import annotations
@@ -71,7 +71,9 @@ class Spool:
 
     def size(self) -> int:
         """Bytes in all three folders."""
-        return sum(entry.stat().st_size for folder in (self.open, self.sealed, self.aside) for entry in _entries(folder))
+        return sum(
+            entry.stat().st_size for folder in (self.open, self.sealed, self.aside) for entry in _entries(folder)
+        )
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:

@@ -125,8 +125,8 @@ class Networks:
 def find(peer: str | None, header: str, values: Sequence[str], trusted: Networks) -> Packed | None:
     """The client's address, by the one header that is believed, walked from the right through trusted proxies.
 
-    `peer` is who connected (`None` on a unix socket), `values` are the lines of the header named `header`, in order. What
-    stands left of the first untrusted hop is whatever the client typed, and is never looked at.
+    `peer` is who connected (`None` on a unix socket), `values` are the lines of the header named `header`, in order.
+    What stands left of the first untrusted hop is whatever the client typed, and is never looked at.
     """
     packed = parse(peer) if peer else None
     if not (packed in trusted or (peer is None and trusted.unix)):

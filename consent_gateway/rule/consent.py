@@ -1,8 +1,8 @@
 """The consent state, what it permits, and how a choice changes it.
 
-States are those of W3C DPV and ISO/IEC TS 27560. An objection (Art. 21) is a state of its own beside the consent status,
-and a browser's signal (`Sec-GPC: 1`, `DNT: 1`) is judged per request: it counts as objection and as refusal unless the
-visitor made another choice *in the face of it*.
+States are those of W3C DPV and ISO/IEC TS 27560. An objection (Art. 21) is a state of its own beside the consent
+status, and a browser's signal (`Sec-GPC: 1`, `DNT: 1`) is judged per request: it counts as objection and as refusal
+unless the visitor made another choice *in the face of it*.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class Action(StrEnum):
 class Consent:
     """A visitor's state. `consent_id` and `given_at` (milliseconds, UTC) are empty unless status is `given`.
 
-    `month` (`2026-11`) is all that a refusal remembers of when. `despite_signal` and `signal_lifted` say that the grant,
-    or the lifting of the objection, was made while the browser sent a signal.
+    `month` (`2026-11`) is all that a refusal remembers of when. `despite_signal` and `signal_lifted` say that the
+    grant, or the lifting of the objection, was made while the browser sent a signal.
     """
 
     status: Status = Status.UNKNOWN
@@ -111,8 +111,8 @@ def choose(
 ) -> Consent:
     """The state after a choice. Pure: `now` (milliseconds, UTC) and the random `new_id` come in.
 
-    `before` is what the cookie says, *before* signals; `purposes` are those that rest on consent; `named` is what `save`
-    names and nothing else changes. A grant gets a new id unless it continues one for `analytics` that stands.
+    `before` is what the cookie says, *before* signals; `purposes` are those that rest on consent; `named` is what
+    `save` names and nothing else changes. A grant gets a new id unless it continues one for `analytics` that stands.
     """
     if before.status in (Status.EXPIRED, Status.INVALIDATED):
         before = Consent(objection=before.objection)

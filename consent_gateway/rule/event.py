@@ -83,6 +83,7 @@ class Observation:
     at: int
     received_at: int
     url: str
+    host: str = ""  # that served it: its own referrers are internal
     address: Packed | None = None
     user_agent: str = ""
     referrer: str = ""

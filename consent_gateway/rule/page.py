@@ -11,8 +11,8 @@ _PAGE_ENDINGS = (".html", ".htm", ".php", ".asp", ".aspx", ".jsp")
 def page_type(method: str, status: int, path: str, html: bool | None = None) -> str | None:
     """`page_view` for a GET answered with 2xx or 304 and HTML, `page_error` for 4xx and 5xx of that kind, else `None`.
 
-    `html` says whether the answer was HTML; `None` when that is not known (an access log, a 304): then a path counts whose
-    last segment has no file extension, or a page's.
+    `html` says whether the answer was HTML; `None` when that is not known (an access log, a 304): then a path counts
+    whose last segment has no file extension, or a page's.
     """
     if method != "GET":
         return None

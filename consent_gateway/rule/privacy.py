@@ -130,7 +130,7 @@ def put_page(rule: Rule, row: Row, seen: Observation) -> None:
     page = rule.look.page(seen.url)
     row["path"], row["query"], row["route"] = page.path, page.query, seen.route
     row["view_id"], row["http_status"], row["server_ms"] = seen.view_id, seen.http_status, seen.server_ms
-    origin = rule.look.origin(seen.referrer, rule.own_hosts[seen.site] | {page.host}, page.campaign)
+    origin = rule.look.origin(seen.referrer, rule.own_hosts[seen.site] | {seen.host}, page.campaign)
     row["referrer_host"], row["referrer_path"] = origin.host, origin.path
     row["channel"], row["source"] = origin.channel, origin.source
     for name, value in page.campaign.items():
@@ -180,16 +180,15 @@ STEPS: tuple[Step, ...] = (
 )
 
 
-def withdraw(row: Row) -> Row | None:
-    """A spooled row after its person withdrew: without the columns of `analytics`; `None` when nothing else stood."""
-    purposes = [purpose for purpose in row["purposes"] if purpose != ANALYTICS]
-    if MEASUREMENT not in purposes:
+def without_purpose(row: Row, purpose: str) -> Row | None:
+    """A spooled row after its person withdrew (`analytics`) or objected (`measurement`): without the columns of that
+    purpose; `None` when it stood on nothing else."""
+    purposes = tuple(other for other in row["purposes"] if other != purpose)
+    if not purposes:
         return None
-    kept = kept_under(frozenset([ACCOUNTABILITY, MEASUREMENT]))
-    return {name: value for name, value in row.items() if name in kept} | {
-        "purposes": purposes,
-        "consent": Status.WITHDRAWN.value,
-    }
+    kept = kept_under(frozenset([ACCOUNTABILITY, *purposes]))
+    left = {name: value for name, value in row.items() if name in kept} | {"purposes": purposes}
+    return left | {"consent": Status.WITHDRAWN.value} if purpose == ANALYTICS else left
 
 
 def when(ms: int) -> str:

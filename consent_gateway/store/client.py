@@ -1,7 +1,8 @@
 """One client for both engines: `clickhouse-connect`, whose embedded backend is chDB.
 
-The embedded engine writes each insert in clear through a temporary file, and `kill -9` leaves that file behind: it gets a
-private folder that is emptied at start. It also reads `./config.xml`: the back office works in a folder of its own.
+The embedded engine writes each insert in clear through a temporary file, and `kill -9` leaves that file behind: it
+gets a private folder that is emptied at start. It also reads `./config.xml`: the back office works in a folder of
+its own.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ Failure = (ClickHouseError, OSError)  # what the client raises when the store re
 
 
 def prepare(data_dir: Path) -> None:
-    """Once a process, before the first connection: temporary files in a private, empty folder, and a safe work folder."""
+    """Once a process, before the first connection: a private, empty folder for temporary files and to work in."""
     private = data_dir.absolute() / "tmp"
     shutil.rmtree(private, ignore_errors=True)
     private.mkdir(mode=0o700)

@@ -12,7 +12,7 @@ import logging
 import re
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,18 +22,22 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
 
 from ..record.books import Key, Tally
-from ..record.ledger import Stops
+from ..record.ledger import Stop, Stops
 from ..record.spool import Spool, line, read_lines, write_segment
 from ..rule.errors import ConsentGatewayError, StoreError
-from ..rule.privacy import when, withdraw
+from ..rule.privacy import when, without_purpose
+from ..rule.purposes import ANALYTICS, MEASUREMENT
 from .client import Failure, first_line
+from .scrub import Scrubber
 
 log = logging.getLogger("consent_gateway.forwarder")
 
 _EVERY_SECONDS = 1.0
 _LONGEST_PAUSE = 30.0
+_SAY_SECONDS = 10.0
 _REFUSALS = 3  # of one batch for its content, before it is set aside
 _SITE = re.compile(rb'"site":"([^"\\]*)"')
+_PERSON = re.compile(rb'"person":(\d+)')
 _RECEIVED = re.compile(rb'"received_at":"([^"]*)"')
 # Codes with which ClickHouse says that the data, and not the moment, is wrong
 _BAD_CONTENT = {6, 26, 27, 33, 41, 53, 69, 70, 72, 117, 131, 321, 349, 441, 467, 691}
@@ -61,8 +65,11 @@ class Progress:
 class Forwarder:
     """Runs in a thread of the back office. `connect` gives a client of the store, with its tables in place."""
 
-    def __init__(self, spool: Spool, stops: Stops, tally: Tally, connect: Callable[[], Client]) -> None:
-        self._spool, self._stops, self._tally, self._connect = spool, stops, tally, connect
+    def __init__(
+        self, spool: Spool, stops: Stops, tally: Tally, scrubber: Scrubber, connect: Callable[[], Client]
+    ) -> None:
+        self._spool, self._stops, self._tally, self._scrubber = spool, stops, tally, scrubber
+        self._connect = connect
         self._client: Client | None = None
         self._wake = threading.Event()
         self._end = threading.Event()
@@ -93,13 +100,40 @@ class Forwarder:
         self._wake.set()
 
     def forward_all(self) -> int:
-        """One round: seal what is complete, send what is sealed. Returns the sealed segments left."""
+        """One round: seal what is complete, send what is sealed, scrub what is due. Returns the sealed segments left.
+
+        The backlog goes oldest first, but every second what is fresh goes before it, so an outage of a day does not
+        delay the events of now.
+        """
         with self._round:
             self.seal()
             self._tally.fold()
-            for path in self._spool.segments(self._spool.sealed):
-                self._send(path)
+            backlog = deque(self._spool.segments(self._spool.sealed))
+            known = set(backlog)
+            began = look = say = time.monotonic()
+            sent, total = 0, len(backlog)
+            while backlog:
+                self._send(backlog.popleft())
+                sent += 1
+                now = time.monotonic()
+                if now - look >= _EVERY_SECONDS:
+                    look = now
+                    self.seal()
+                    fresh = [path for path in self._spool.segments(self._spool.sealed) if path not in known]
+                    known.update(fresh)
+                    for path in fresh:
+                        self._send(path)
+                if now - say >= _SAY_SECONDS:
+                    say = now
+                    left = (now - began) / sent * len(backlog)
+                    log.info("backlog: %d of %d segments sent, about %.0f s left", sent, total, left)
+            if self._scrub_is_worth_it():
+                self._scrubber.scrub(self._ready())
             return self.pending()
+
+    def _scrub_is_worth_it(self) -> bool:
+        """Don't connect to a store only to learn that nothing is due."""
+        return self._client is not None or bool(self._stops.seen)
 
     def pending(self) -> int:
         """Sealed segments that are not in the store yet."""
@@ -114,7 +148,7 @@ class Forwarder:
                 continue
             whole, broken = read_lines(path)
             if broken:
-                self._set_aside(broken, path.name)
+                self._set_aside_damaged(broken, path.name)
             judged = self._judge_again(path.name, whole)
             if judged is not whole or broken:
                 if judged:
@@ -135,11 +169,19 @@ class Forwarder:
         gone: Counter[Key] = Counter()
         for text in lines:
             row = msgspec.json.decode(text)
-            if row.get("person") and self._stops.ended(row["person"]):
-                kept = withdraw(row)
-                if kept is None:
-                    gone[row["site"], "erased"] += 1
-                    continue
+            stops = self._stops.of(row["person"]) if row.get("person") else []
+            kept = row
+            for at, why in stops:
+                if why is Stop.ERASED or kept is None:
+                    kept = None
+                elif why is Stop.WITHDRAWN:
+                    kept = without_purpose(kept, ANALYTICS)
+                elif row["at"] >= when(at):
+                    kept = without_purpose(kept, MEASUREMENT)
+            if kept is None:
+                gone[row["site"], "erased"] += 1
+                continue
+            if stops and kept is not row:
                 kept.pop("batch")
                 text = line(name.encode(), msgspec.json.encode(kept), row.get("id", ""))
             judged.append(text)
@@ -147,9 +189,10 @@ class Forwarder:
             self._tally.add("seal", name, gone)
         return lines if judged == lines else judged
 
-    def _set_aside(self, lines: list[bytes], name: str) -> None:
+    def _set_aside_damaged(self, lines: list[bytes], name: str) -> None:
         """Lines that are not as they were written. A torn last line was never acknowledged; a flipped one was."""
         write_segment(self._spool.aside / f"{name}-damaged", lines)
+        self._tally.add("damage", name, _by_site(b"".join(text for text in lines if text.endswith(b"\n")), "aside"))
         self.progress.aside += len(lines)
         log.error("%d damaged lines of segment %s are set aside in %s", len(lines), name, self._spool.aside)
 
@@ -168,11 +211,21 @@ class Forwarder:
             return
         self._suspect.discard(name)
         self.progress.tries.pop(name, None)
+        self._watch_for_late(data)
         self._tally.add("forward", name, _by_site(data, "confirmed"))
         path.unlink()
         self.progress.rows += rows
         self.progress.batches += 1
         self.progress.last_error = ""
+
+    def _watch_for_late(self, data: bytes) -> None:
+        """Rows of somebody who withdrew or was erased after the segment was sealed, or before it came back from a
+        backup, are in the store now: have them scrubbed."""
+        self._stops.look()
+        if self._stops.newest:
+            for person in {int(found) for found in _PERSON.findall(data)}:
+                for _, why in self._stops.of(person):
+                    self._scrubber.came_late(person, why)
 
     def _resolve(self, client: Client, name: str, rows: int, data: bytes) -> None:
         """A batch that may be in the store, in whole or not at all: ask, and send it only when it is not."""
@@ -184,7 +237,7 @@ class Forwarder:
             found = self._rows(client, name)
             token = f"{name}.{time.time_ns()}"  # the old one was logged, yet its rows are not there
         if found != rows:
-            log.warning("batch %s has %d of %d rows in the store; the others have expired or were erased", name, found, rows)
+            log.warning("batch %s has %d of %d rows in the store: others expired or were erased", name, found, rows)
 
     @staticmethod
     def _insert(client: Client, name: str, token: str, data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""The tables, made from the column register: types, comments, and the TTLs that keep data no longer than its purpose."""
+"""The tables, made from the column register: types, comments, and TTLs that keep data no longer than its purpose."""
 
 from __future__ import annotations
 
