@@ -91,11 +91,18 @@ UNKNOWN = Consent()
 
 
 def stricter(one: Consent, other: Consent) -> Consent:
-    """Of two different valid cookies: the one that permits less, with the objection of either."""
+    """Of two different valid cookies: the one that permits less, with the objection of either and what both allow."""
     if one == other:
         return one
     less = min(one, other, key=lambda consent: (len(consent.granted), consent.status == Status.UNKNOWN))
-    return replace(less, objection=one.objection or other.objection)
+    if not less.granted <= one.granted & other.granted:  # neither permits less
+        less = Consent(Status.REFUSED, policy_version=less.policy_version)
+    return replace(
+        less,
+        objection=one.objection or other.objection,
+        despite_signal=one.despite_signal and other.despite_signal,
+        signal_lifted=one.signal_lifted and other.signal_lifted,
+    )
 
 
 def choose(
@@ -117,11 +124,13 @@ def choose(
     if before.status in (Status.EXPIRED, Status.INVALIDATED):
         before = Consent(objection=before.objection)
     granted, objection, lifted = before.granted & purposes, before.objection, before.signal_lifted
+    hidden = signal and not before.despite_signal  # the signal reads as a refusal of what was granted without it
+    wanted: frozenset[str] = frozenset()
     if action is Action.ACCEPT_ALL:
-        granted, lifted = purposes, lifted or signal
+        granted, wanted, lifted = purposes, purposes, lifted or signal
     elif action is Action.SAVE:
-        wanted = {name for name, yes in named.items() if yes} & purposes
-        granted = (granted - named.keys()) | wanted
+        wanted = frozenset(name for name, yes in named.items() if yes) & purposes
+        granted = wanted if hidden and wanted else (granted - named.keys()) | wanted
     elif action in (Action.REJECT_ALL, Action.WITHDRAW):
         granted = frozenset()
     elif action is Action.OBJECT:
@@ -139,7 +148,7 @@ def choose(
             status, objection=objection, month=_month(now), policy_version=policy_version, signal_lifted=lifted
         )
     continues = before.granted and (ANALYTICS in before.granted) <= (ANALYTICS in granted)
-    grew = bool(granted - before.granted)
+    grew = bool(wanted) if hidden else bool(granted - before.granted)
     return Consent(
         Status.GIVEN,
         granted,

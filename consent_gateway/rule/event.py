@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn, SupportsIndex
 
 import msgspec
 
@@ -101,6 +101,16 @@ class Observation:
     name: str = ""
     props: Mapping[str, str] = field(default_factory=dict)
 
+    def under(self, consent: Consent) -> Observation:
+        """The same, to be judged with another consent."""
+        values = {name: getattr(self, name) for name in self.__slots__}
+        return Observation(**values | {"consent": consent})
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        raise TypeError("an observation stays in memory: it is neither pickled nor copied")
+
+
+del Observation.__dataclass_fields__  # by these would msgspec, orjson, pydantic and `asdict` know how to encode it
 
 Event: Any = msgspec.defstruct(
     "Event",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -60,7 +60,7 @@ class Rule:
         """An event, or why there is none."""
         consent = seen.consent.at_time(seen.at)
         if consent is not seen.consent:
-            seen = replace(seen, consent=consent)
+            seen = seen.under(consent)
         row: Row = {}
         for step in STEPS:
             reason = step(self, row, seen)
@@ -184,7 +184,7 @@ def without_purpose(row: Row, purpose: str) -> Row | None:
     """A spooled row after its person withdrew (`analytics`) or objected (`measurement`): without the columns of that
     purpose; `None` when it stood on nothing else."""
     purposes = tuple(other for other in row["purposes"] if other != purpose)
-    if not purposes:
+    if MEASUREMENT not in purposes and ANALYTICS not in purposes:
         return None
     kept = kept_under(frozenset([ACCOUNTABILITY, *purposes]))
     left = {name: value for name, value in row.items() if name in kept} | {"purposes": purposes}

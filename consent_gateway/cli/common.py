@@ -1,0 +1,51 @@
+"""What the commands share: settings, one-line failures, and the question to the back office."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from ..config.settings import Settings
+from ..record import office
+from ..rule.errors import ConfigError, ConsentGatewayError
+
+console = Console(highlight=False)
+
+
+@contextmanager
+def failing_in_one_line() -> Iterator[None]:
+    """What we raise on purpose ends the command with one line and exit code 1."""
+    try:
+        yield
+    except ConsentGatewayError as error:
+        fail(str(error))
+
+
+def fail(text: str, code: int = 1) -> None:
+    print(f"consent-gateway: {text}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+def read_settings() -> Settings:
+    """The settings of the environment; a wrong one is wrong usage."""
+    try:
+        return Settings()
+    except ConfigError as error:
+        fail(str(error), 2)
+        raise
+
+
+def ask_office(settings: Settings, method: str, path: str, params: dict[str, str] | None = None) -> Any:
+    """The back office's answer, decoded when it is JSON; its refusal as our error."""
+    status, headers, body = office.call(settings.DATA_DIR, method, path, params)
+    kind = headers.get("content-type", "")
+    answer = json.loads(body) if "json" in kind else body.decode()
+    if status >= 400:
+        raise ConsentGatewayError(answer["title"] if isinstance(answer, dict) else f"the back office answered {status}")
+    return answer
