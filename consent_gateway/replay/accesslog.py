@@ -13,11 +13,10 @@ from functools import lru_cache
 
 from ..enrich.path import split_url
 from ..enrich.personal import gives_away
-from ..rule import address
+from ..rule import address, page
 from ..rule.address import Packed
 
 LONGEST = 64 * 1024  # characters of a line that is still read
-PAGE_EXTENSIONS = frozenset(["", "html", "htm", "php", "asp", "aspx", "jsp"])
 EXAMPLE_LENGTH = 120
 
 _QUOTED = r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"'
@@ -82,20 +81,12 @@ def parse_line(line: str) -> LogLine | None:
 
 
 def page_type(line: LogLine) -> str | None:
-    """`page_view`, `page_error`, or `None` for what is no page (docs/contract.md: what a page view is)."""
-    if line.method != "GET":
-        return None
-    if 200 <= line.status < 300 or line.status == 304:
-        kind = "page_view"
-    elif 400 <= line.status < 600:
-        kind = "page_error"
-    else:
-        return None
+    """`page_view`, `page_error`, or `None` for what is no page: the rule of the whole product, where the type of the
+    answer is not known."""
     scheme, _, path, _ = split_url(line.target)
     if not path.startswith("/") and not (scheme and not path):
         return None
-    _, dot, extension = path.rpartition("/")[2].partition(";")[0].rpartition(".")
-    return kind if not dot or extension.lower() in PAGE_EXTENSIONS else None
+    return page.page_type(line.method, line.status, path)
 
 
 def mask(line: str) -> str:

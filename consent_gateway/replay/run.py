@@ -158,10 +158,10 @@ class Run:
         elif self.summary.lines == before and not source.damage:
             self.summary.known.append(source.name)
 
-    def _judge_lines(self, name: str, number: int, texts: Iterable[bytes]) -> _Judged:
-        """`number` is that of the line before the first."""
+    def _judge_lines(self, name: str, before: int, texts: Iterable[bytes]) -> _Judged:
+        """`before` is the number of the line before the first."""
         judged = _Judged()
-        for number, raw in enumerate(texts, number + 1):  # noqa: B020
+        for number, raw in enumerate(texts, before + 1):
             text = raw.decode("utf-8", "replace")
             event = self._judge_line(text)
             if isinstance(event, DropReason):

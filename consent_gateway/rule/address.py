@@ -96,7 +96,12 @@ def to_text(packed: Packed) -> str:
 
 def network_text(packed: Packed, prefixes: Prefixes) -> str:
     """The network of an address, in CIDR notation."""
-    return f"{to_text(truncate(packed, prefixes))}/{prefixes.v4 if len(packed) == 4 else prefixes.v6}"
+    return _cidr(truncate(packed, prefixes), prefixes)
+
+
+@lru_cache(10_000)  # of networks, never of addresses
+def _cidr(network: Packed, prefixes: Prefixes) -> str:
+    return f"{to_text(network)}/{prefixes.v4 if len(network) == 4 else prefixes.v6}"
 
 
 class Networks:

@@ -5,7 +5,7 @@ from __future__ import annotations
 PAGE_VIEW = "page_view"
 PAGE_ERROR = "page_error"
 
-_PAGE_ENDINGS = (".html", ".htm", ".php", ".asp", ".aspx", ".jsp")
+_PAGE_EXTENSIONS = {"", "html", "htm", "php", "asp", "aspx", "jsp"}
 
 
 def page_type(method: str, status: int, path: str, html: bool | None = None) -> str | None:
@@ -18,7 +18,7 @@ def page_type(method: str, status: int, path: str, html: bool | None = None) -> 
         return None
     if 200 <= status < 300 or status == 304:
         kind = PAGE_VIEW
-    elif status >= 400:
+    elif 400 <= status < 600:
         kind = PAGE_ERROR
     else:
         return None
@@ -26,6 +26,6 @@ def page_type(method: str, status: int, path: str, html: bool | None = None) -> 
 
 
 def looks_like_page(path: str) -> bool:
-    """Judged by the last segment of a path without query."""
-    last = path.rpartition("/")[2].lower()
-    return "." not in last or last.endswith(_PAGE_ENDINGS)
+    """Judged by the extension of the last segment, without query and matrix parameters (`;jsessionid=…`)."""
+    _, dot, extension = path.rpartition("/")[2].partition(";")[0].rpartition(".")
+    return not dot or extension.lower() in _PAGE_EXTENSIONS

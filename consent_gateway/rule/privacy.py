@@ -112,12 +112,12 @@ def put_account(rule: Rule, row: Row, seen: Observation) -> None:
 def put_network(rule: Rule, row: Row, seen: Observation) -> None:
     if seen.address is None or not rule.keep_address:
         return
-    network = address.network_text(seen.address, rule.prefixes)
+    bits = address.truncate(seen.address, rule.prefixes)
+    network = address.network_text(bits, rule.prefixes)
     place = rule.look.place(network)
     row["network"], row["country"], row["region"] = network, place.country, place.region
     salt = rule.salt(seen.at)
     if salt is not None:
-        bits = address.truncate(seen.address, rule.prefixes)
         row["visitor"] = pseudonym.visitor(salt, seen.site, bits, seen.user_agent)
 
 
@@ -193,12 +193,12 @@ def without_purpose(row: Row, purpose: str) -> Row | None:
 
 def when(ms: int) -> str:
     """A time as the store reads it without loss: `2026-11-22 10:00:00.123`, UTC."""
-    return f"{_second(ms // 1000)}.{ms % 1000:03d}"
+    return f"{_minute(ms // 60_000)}{ms // 1000 % 60:02d}.{ms % 1000:03d}"
 
 
-@lru_cache(64)
-def _second(seconds: int) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}"
+@lru_cache(1024)
+def _minute(minutes: int) -> str:
+    return f"{datetime.fromtimestamp(minutes * 60, UTC):%Y-%m-%d %H:%M:}"
 
 
 def language(accepted: str) -> str:
