@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import atexit
 import json
 import logging
 import os
@@ -10,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -20,8 +22,9 @@ from .config.settings import Settings
 from .edge.arrival import Desk
 from .edge.choices import Choices
 from .edge.endpoints import Endpoints
-from .edge.middleware import Edge, serve_site, without_root
+from .edge.middleware import Edge, SeenConsent, serve_site, without_root
 from .edge.recorder import Faults, Recorder
+from .edge.wire import problem
 from .enrich import agent, path, referrer
 from .enrich.geo import Geo
 from .record import office
@@ -29,10 +32,12 @@ from .record.books import Books
 from .record.cookie import Cookies
 from .record.keys import Keys
 from .record.ledger import Ledger, SharedSync, Stops
-from .record.salts import Salts, memory_dir
+from .record.salts import memory_dir
+from .record.shared_salts import make_salts
 from .record.spool import Spool, Writer
 from .rule.address import Networks
 from .rule.columns import RETENTION_DAYS
+from .rule.consent import UNKNOWN
 from .rule.errors import ConfigError, OfficeError
 from .rule.privacy import Lookups, Rule
 from .rule.purposes import MEASUREMENT
@@ -40,9 +45,14 @@ from .rule.purposes import MEASUREMENT
 log = logging.getLogger("consent_gateway")
 
 CONSENT_MONTHS = 6
-_BEAT_SECONDS = 0.5
+_ENDS = {"lifespan.startup.failed", "lifespan.shutdown.complete", "lifespan.shutdown.failed"}
+_BEAT_SECONDS = 0.25
 _GEO_SECONDS = 30.0
 _OFFICE_START_SECONDS = 30.0
+_LONGEST_PAUSE = 30.0  # between two starts of a back office that fails at once
+_RETRY_SECONDS = 5.0
+_WRITE_SECONDS = 1.5  # of the shutdown: for what is queued, and for choices
+_BEAT_END_SECONDS = 1.0
 
 
 class ConsentGateway:
@@ -55,16 +65,22 @@ class ConsentGateway:
         self.app = app
         self.settings = settings or Settings()
         self._worker: Worker | None = None
+        self._retry_at = 0.0
         self._opening = threading.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
         elif scope["type"] in ("http", "websocket"):
-            worker = self._worker if self._worker is not None and self._worker.pid == os.getpid() else self.open()
+            worker = self._worker
+            if worker is None or worker.pid != os.getpid():
+                worker = self._open_late()
             below = without_root(scope)
             prefix = self.settings.PREFIX
-            if scope["type"] == "http" and below.startswith(prefix) and below[len(prefix) : len(prefix) + 1] == "/":
+            ours = scope["type"] == "http" and below.startswith(prefix) and below[len(prefix) : len(prefix) + 1] == "/"
+            if worker is None:
+                await self._do_without(ours, scope, receive, send)
+            elif ours:
                 await worker.endpoints(below[len(prefix) :], scope, receive, send)
             else:
                 await serve_site(worker.edge, self.app, scope, receive, send)
@@ -74,32 +90,56 @@ class ConsentGateway:
     def open(self) -> Worker:
         """Start what this worker owns, once. Called by the lifespan, or by the first request where there is none."""
         with self._opening:
-            if self._worker is None or self._worker.pid != os.getpid():
+            if self._worker is None or self._worker.pid != os.getpid() or self._worker.has_ended:
                 self._worker = Worker(self.settings)
+                atexit.register(self._worker.close)
             return self._worker
 
     def close(self) -> None:
+        """End it. What comes after that is still served, but not recorded."""
         with self._opening:
             if self._worker is not None:
                 self._worker.close()
-                self._worker = None
+                atexit.unregister(self._worker.close)
+
+    def _open_late(self) -> Worker | None:
+        """As `open`, but what is wrong is logged, and tried again a little later: the site goes on."""
+        if time.monotonic() < self._retry_at:
+            return None
+        try:
+            return self.open()
+        except Exception as error:
+            self._retry_at = time.monotonic() + _RETRY_SECONDS
+            log.error("the gateway can't start, the site goes on without it: %s", error)
+            return None
+
+    async def _do_without(self, ours: bool, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the site while there is no gateway: nothing is measured, and nobody's address is seen."""
+        desk = Desk(Networks(()), self.settings.PROXY_HEADER, self.settings.PREFIXES, keep_address=False)
+        desk.scrub_blind(scope)
+        scope["consent"] = SeenConsent(UNKNOWN)
+        refusal = problem(503, "The gateway can't start; its log says why.", Retry_After="5")
+        await (refusal if ours else self.app)(scope, receive, send)
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def receiving() -> Message:
-            message = await receive()
-            if message["type"] == "lifespan.startup":
-                self.open()
-            return message
-
-        async def sending(message: Message) -> None:
-            if message["type"] in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
-                self.close()
-            await send(message)
-
+        messages = [await receive()]
         try:
-            await self.app(scope, receiving, sending)
+            self.open()
         except ConfigError as error:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        except Exception as error:
+            log.error("the gateway can't start now, the site goes on without it: %s", error)
+
+        async def receiving() -> Message:
+            return messages.pop() if messages else await receive()
+
+        async def sending(message: Message) -> None:
+            if message["type"] in _ENDS:
+                await asyncio.to_thread(self.close)
+            await send(message)
+
+        await self.app(scope, receiving, sending)
 
 
 class Worker:
@@ -110,13 +150,17 @@ class Worker:
         self.settings = settings
         keys = make_keys(settings)
         memory = memory_dir(make_data_dir(settings))
+        self.has_ended = False
         self._lock = office.Lock(settings.DATA_DIR, "workers")
-        self._lock.take(shared=True, wait=True)
-        self._salts = Salts(memory, settings.zone)
+        self._is_known = False
+        self._office: subprocess.Popen[bytes] | None = None
+        self._office_pause = self._office_at = 0.0
+        self._salts = make_salts(settings, memory)
         self._geo = Geo(settings.GEO_DB)
         self._writer = Writer(Spool(settings.DATA_DIR), settings.SPOOL_LIMIT)
         self._books = Books(settings.DATA_DIR)
         self._stops = Stops(settings.DATA_DIR)
+        agent.describe("Mozilla/5.0")  # loads its registers, 0.3 s, now and not at the first request
         rule = make_rule(settings, keys, self._salts.of, self._geo)
         faults = Faults()
         self.edge = Edge(
@@ -129,7 +173,7 @@ class Worker:
             ),
             cookies=Cookies(keys.secrets, months=CONSENT_MONTHS, domain=settings.COOKIE_DOMAIN),
             notices=Notices(),
-            recorder=Recorder(rule, self._writer, self._books, memory, faults),
+            recorder=Recorder(rule, self._writer, self._books, memory, faults, sync=settings.EVENT_SYNC),
             ledger=Ledger(settings.DATA_DIR),
             stops=self._stops,
             sync=SharedSync(),
@@ -137,35 +181,68 @@ class Worker:
         )
         self._choices = Choices(self.edge, keys, CONSENT_MONTHS)
         self.endpoints = Endpoints(self.edge, self._choices)
+        with suppress(OSError):
+            self._be_known()
+        self._geo_at = time.monotonic() + _GEO_SECONDS
         self._end = threading.Event()
         self._beat = threading.Thread(target=self._keep_time, name="consent-gateway", daemon=True)
         self._beat.start()
 
     def _keep_time(self) -> None:
-        """Let old segments go, see that there is a back office, turn the salts at midnight, take up a new GEO_DB."""
-        geo_at = time.monotonic() + _GEO_SECONDS
-        while True:
-            ended = self._end.wait(_BEAT_SECONDS)
-            try:
-                self._writer.let_go(everything=ended)
-                if ended:
-                    return
-                if self.settings.BACK_OFFICE == "auto":
-                    ensure_office(self.settings)
-                self._salts.of(0)
-                self._choices.record_late()
-                if time.monotonic() >= geo_at:
-                    self._geo.reload_if_changed()
-                    geo_at = time.monotonic() + _GEO_SECONDS
-            except Exception as error:
-                self.edge.recorder.faults.say(error)
+        """What is done now and then, off the event loop. One that fails, as on a full disk, does not keep the others
+        from being done, and is done again."""
+        duties: list[Callable[[], object]] = [
+            self._writer.let_go, self._be_known, self._keep_office, self._salts.keep, self._books.keep,
+            self._choices.record_late, self._writer.measure, self._take_up_places,
+        ]  # fmt: skip
+        while not self._end.wait(_BEAT_SECONDS):
+            for duty in duties:
+                try:
+                    duty()
+                except Exception as error:
+                    self.edge.recorder.faults.say(error)
+
+    def _be_known(self) -> None:
+        """Hold the lock by which the back office sees that a worker lives."""
+        self._is_known = self._is_known or self._lock.take(shared=True, wait=True)
+
+    def _keep_office(self) -> None:
+        """See that there is a back office; one that fails at its start is tried again with growing pauses."""
+        if self.settings.BACK_OFFICE != "auto" or time.monotonic() < self._office_at:
+            return
+        if self._office is not None and self._office.returncode:
+            failed = self._office.returncode > 0  # and was not killed
+            self._office = None
+            self._office_pause = min(max(1.0, self._office_pause * 2), _LONGEST_PAUSE) if failed else 0.0
+            self._office_at = time.monotonic() + self._office_pause
+            if failed:
+                return
+        self._office = ensure_office(self.settings) or self._office
+
+    def _take_up_places(self) -> None:
+        if time.monotonic() >= self._geo_at:
+            self._geo.reload_if_changed()
+            self._geo_at = time.monotonic() + _GEO_SECONDS
 
     def close(self) -> None:
-        """Give up what we hold; the back office seals and forwards it."""
+        """In order: take no more events, write what is queued, let go of it; the back office seals and forwards.
+
+        Takes a few seconds at most. What a hanging disk keeps from being done the kernel does when the process ends.
+        """
+        if self.has_ended or self.pid != os.getpid():
+            return
+        self.has_ended = True
+        written = self.edge.recorder.close(_WRITE_SECONDS)
+        self._choices.record_late(_WRITE_SECONDS)
+        synced = self.edge.sync.close(_WRITE_SECONDS)
         self._end.set()
-        self._beat.join(5)
+        self._beat.join(_BEAT_END_SECONDS)
+        if written:
+            self._writer.let_go(everything=True)
+        if synced:
+            self._stops.close()
+            self.edge.ledger.close()
         self._books.close()
-        self._stops.close()
         self._lock.free()
 
 
@@ -173,14 +250,20 @@ def make_data_dir(settings: Settings) -> Path:
     try:
         settings.DATA_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        raise ConfigError(
-            f"CONSENT_GATEWAY_DATA_DIR is {str(settings.DATA_DIR)!r}: {error.strerror}; allowed is a writable folder"
-        ) from None
+        raise _wrong_data_dir(settings, str(error.strerror)) from None
+    may_write = os.access(settings.DATA_DIR, os.W_OK | os.X_OK)
+    if not may_write and not os.statvfs(settings.DATA_DIR).f_flag & os.ST_RDONLY:  # that may be a passing fault
+        raise _wrong_data_dir(settings, "Permission denied")
     return settings.DATA_DIR
 
 
+def _wrong_data_dir(settings: Settings, why: str) -> ConfigError:
+    return ConfigError(f"CONSENT_GATEWAY_DATA_DIR is {str(settings.DATA_DIR)!r}: {why}; allowed is a writable folder")
+
+
 def make_keys(settings: Settings) -> Keys:
-    return Keys(settings.KEYS_DIR, tuple(secret.get_secret_value() for secret in settings.SECRET))
+    secrets = tuple(secret.get_secret_value() for secret in settings.SECRET)
+    return Keys(settings.KEYS_DIR, secrets, settings.person_key)
 
 
 def make_rule(settings: Settings, keys: Keys, salt: Callable[[int], bytes | None], geo: Geo | None = None) -> Rule:
@@ -207,36 +290,35 @@ def make_rule(settings: Settings, keys: Keys, salt: Callable[[int], bytes | None
     )
 
 
-def ensure_office(settings: Settings) -> None:
+def ensure_office(settings: Settings) -> subprocess.Popen[bytes] | None:
     """Start the back office unless this host has one. Of several workers that see it gone, one starts it."""
     held = office.Lock(settings.DATA_DIR, "office")
     if not held.take():
-        return
+        return None
     held.free()
     starting = office.Lock(settings.DATA_DIR, "starting")
     if not starting.take():
-        return
+        return None
     try:
         child = subprocess.Popen(
-            [sys.executable, "-m", "consent_gateway.office"], stdin=subprocess.PIPE, start_new_session=True
+            [sys.executable, "-m", "consent_gateway.office"],
+            stdin=subprocess.PIPE,
+            start_new_session=True,  # Ctrl+C in a terminal is for the workers: it ends after the last of them
+            pass_fds=[starting.fileno()],  # until it is dead, nobody starts another
         )
-        assert child.stdin is not None
-        child.stdin.write(_as_json(settings))
-        child.stdin.close()
-        threading.Thread(target=child.wait, daemon=True).start()  # reap it
-        until = time.monotonic() + _OFFICE_START_SECONDS
-        while time.monotonic() < until and child.poll() is None:
-            if not held.take():
-                return
-            held.free()
-            time.sleep(0.02)
     finally:
         starting.free()
+    assert child.stdin is not None
+    with suppress(BrokenPipeError), child.stdin:
+        child.stdin.write(_as_json(settings))
+    threading.Thread(target=child.wait, daemon=True).start()  # reap it
+    return child
 
 
 def _as_json(settings: Settings) -> bytes:
     values = settings.model_dump(mode="json")
     values["SECRET"] = [secret.get_secret_value() for secret in settings.SECRET]
+    values["PERSON_KEY"] = settings.PERSON_KEY.get_secret_value()
     values["PREFIXES"] = [settings.PREFIXES.v4, settings.PREFIXES.v6]
     for name in ("DATA_DIR", "KEYS_DIR", "GEO_DB"):
         path_value = getattr(settings, name)
@@ -252,14 +334,15 @@ def running_office(settings: Settings) -> Iterator[None]:
     lock.take(shared=True, wait=True)
     try:
         until = time.monotonic() + _OFFICE_START_SECONDS
+        child: subprocess.Popen[bytes] | None = None
         while True:
             if settings.BACK_OFFICE == "auto":
-                ensure_office(settings)
+                child = ensure_office(settings) or child
             try:
                 office.call(settings.DATA_DIR, "GET", "/health")
                 break
             except (OfficeError, FileNotFoundError):
-                if time.monotonic() > until:
+                if time.monotonic() > until or (child is not None and child.returncode):
                     raise OfficeError("the back office did not start; its messages stand above") from None
                 time.sleep(0.05)
         yield

@@ -10,6 +10,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
+import signal
+import socket
 import sys
 import threading
 from collections.abc import Awaitable, Callable
@@ -26,11 +29,13 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from .access.sessions import Sessions
+from .answers import metrics
 from .answers.dashboard import render
 from .answers.reports import REPORTS, Question, ask, to_csv
 from .config.settings import Settings
+from .jobs import Jobs
 from .record import office as line
-from .record.books import Tally
+from .record.books import TIMED, Tally
 from .record.keys import Keys
 from .record.ledger import Stops
 from .record.spool import Spool
@@ -38,6 +43,8 @@ from .rule.errors import ConfigError, StoreError
 from .store import client as store
 from .store import schema
 from .store.forwarder import Forwarder
+from .store.hosts import Hosts
+from .store.layout import Layout
 from .store.scrub import Scrubber
 
 log = logging.getLogger("consent_gateway.office")
@@ -45,6 +52,7 @@ log = logging.getLogger("consent_gateway.office")
 Answer = Callable[[Request], Awaitable[Response]]
 
 _WATCH_SECONDS = 0.5
+_END_SECONDS = 6.0  # from the end of the last worker, or a signal, to ours
 _PAGE_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 )
@@ -56,20 +64,40 @@ class Office:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         store.prepare(settings.DATA_DIR)
-        keys = Keys(settings.KEYS_DIR, tuple(secret.get_secret_value() for secret in settings.SECRET))
+        secrets = tuple(secret.get_secret_value() for secret in settings.SECRET)
+        keys = Keys(settings.KEYS_DIR, secrets, settings.person_key)
         self.sessions = Sessions(keys.secrets)
         self.spool = Spool(settings.DATA_DIR)
         self.tally = Tally(settings.DATA_DIR)
         stops = Stops(settings.DATA_DIR)
-        scrubber = Scrubber(settings.DATA_DIR, stops)
-        self.forwarder = Forwarder(self.spool, stops, self.tally, scrubber, self._connect)
+        self.layout = Layout(settings.CLUSTER)
+        self.hosts = Hosts(settings.DATA_DIR, stops, self._connect, self.layout) if settings.several_hosts else None
+        self.scrubber = Scrubber(settings.DATA_DIR, stops, layout=self.layout)
+        self.forwarder = Forwarder(
+            self.spool,
+            stops,
+            self.tally,
+            self.scrubber,
+            self._connect,
+            layout=self.layout,
+            hear_others=self.hosts.exchange if self.hosts else lambda: None,
+        )
+        self.jobs = Jobs(settings, self.layout, self._connect, self.forwarder.paused, self._stop_all)
         self._reader: Client | None = None
         self._reading = threading.Lock()
 
     def _connect(self) -> Client:
-        client = store.connect(self.settings.dsn)
-        schema.apply(client)
+        client = store.connect(
+            self.settings.dsn, on_cluster=self.layout.on_cluster, settings=self.layout.client_settings
+        )
+        schema.apply(client, self.layout, several_hosts=self.settings.several_hosts)
         return client
+
+    def _stop_all(self, client: Client) -> int:
+        """After rows came back: every withdrawal and erasure that any host knows of, in the store."""
+        if self.hosts is not None:
+            self.hosts.exchange(anew=True)
+        return self.scrubber.scrub_all(client)
 
     def ask(self, name: str, question: Question) -> list[dict[str, Any]]:
         """The rows of a report. `StoreError` when the store is away."""
@@ -92,7 +120,10 @@ class Office:
                 Route("/health", self._health),
                 Route("/forward", self._forward, methods=["POST"]),
                 Route("/books", self._books),
+                Route("/metrics", self._metrics),
+                Route("/store", self._store),
                 Route("/sign-in-link", self._sign_in_link, methods=["POST"]),
+                *self.jobs.routes,
                 Route("/stats/{report}", self._stats),
                 Route("/public/stats/{report}", self._for_owner(self._stats)),
                 Route("/public/dashboard", self._for_owner(self._dashboard)),
@@ -109,6 +140,8 @@ class Office:
                 "rows": progress.rows,
                 "aside": progress.aside,
                 "last_error": progress.last_error,
+                "oldest_seconds": round(metrics.oldest_seconds(self.spool), 1),
+                "trouble": sorted(progress.trouble | {f"aside/{path.name}" for path in self.spool.aside.iterdir()}),
             }
         )
 
@@ -117,7 +150,26 @@ class Office:
         return JSONResponse({"pending": await run_in_threadpool(self.forwarder.forward_all)})
 
     async def _books(self, request: Request) -> Response:
-        return JSONResponse([[*key, count] for key, count in sorted(self.tally.total().items())])
+        counts = sorted(self.tally.total().items())
+        return JSONResponse([[*key, count] for key, count in counts if key[0] not in TIMED])
+
+    async def _store(self, request: Request) -> Response:
+        """Is the store there, and are its tables as the register says?"""
+        return JSONResponse(await run_in_threadpool(self._look_at_store))
+
+    def _look_at_store(self) -> dict[str, Any]:
+        try:
+            client = self._connect()
+            try:
+                return schema.inspect(client, self.layout) | {"error": ""}
+            finally:
+                client.close()
+        except (StoreError, *store.Failure) as error:
+            return {"error": store.first_line(error)}
+
+    async def _metrics(self, request: Request) -> Response:
+        text = await run_in_threadpool(metrics.expose, self.tally.total(), self.spool, self.forwarder.progress)
+        return Response(text, media_type=metrics.CONTENT_TYPE, headers={"Cache-Control": "no-store"})
 
     async def _sign_in_link(self, request: Request) -> Response:
         return JSONResponse({"path": f"{self.settings.PREFIX}/sign-in?token={self.sessions.new_link()}"})
@@ -191,9 +243,14 @@ def run(settings: Settings, *, until_workers_end: bool = True) -> bool:
     config = uvicorn.Config(
         office.app(), log_config=None, lifespan="off", access_log=False, timeout_graceful_shutdown=2
     )
-    server = uvicorn.Server(config)
+    server = _Server(config)
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises what it got again when it has ended: not yet
+            signal.signal(number, lambda *_: setattr(server, "should_exit", True))
     forwarding = threading.Thread(target=office.forwarder.run, name="forwarder")
     forwarding.start()
+    if office.hosts is not None:
+        threading.Thread(target=office.hosts.run, name="hosts", daemon=True).start()
 
     async def serve() -> None:
         watch = asyncio.create_task(_watch(settings, server)) if until_workers_end else None
@@ -204,14 +261,34 @@ def run(settings: Settings, *, until_workers_end: bool = True) -> bool:
     try:
         asyncio.run(serve())
     finally:
+        office.jobs.cancel()
         office.forwarder.stop()
         forwarding.join()
         try:
+            if office.hosts is not None:
+                office.hosts.stop()
+                office.hosts.exchange()  # what ended here is told before we are gone
             office.forwarder.forward_all()  # the last events of workers that have ended
         except StoreError as error:
             log.warning("ended with events in the spool, they are sent at the next start: %s", error)
         lock.free()
     return True
+
+
+class _Server(uvicorn.Server):
+    """From the beginning of its end on there is a deadline: a store that hangs must not hold the host's shutdown."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        end = threading.Timer(_END_SECONDS, _end_at_once)
+        end.daemon = True
+        end.start()
+        await super().shutdown(sockets)
+
+
+def _end_at_once() -> None:
+    """As `kill -9` does, and as safe: what was not confirmed is still in the spool."""
+    log.warning("ended before everything was forwarded; what is in the spool is sent at the next start")
+    os._exit(0)
 
 
 async def _watch(settings: Settings, server: uvicorn.Server) -> None:
@@ -230,8 +307,8 @@ def main() -> None:
     values = json.load(sys.stdin)
     try:
         run(Settings(**values))
-    except ConfigError as error:
-        log.error("%s", error)
+    except (ConfigError, OSError) as error:
+        log.error("the back office can't start: %s", error)
         sys.exit(1)
 
 

@@ -9,6 +9,9 @@ TLS, sessions, limits of the server, replication, or answers that fail midway (a
         double.fault("reset_after", match="INSERT", times=2)   # the next two inserts: stored, then connection reset
         double.kill(); double.start()                          # kill -9; again, on the same port and data
 
+With `cluster="main"` it plays a cluster of one shard with one replica: `Distributed` is real, over the engine itself;
+`ON CLUSTER` and `Replicated…` are noted as they came and then left out, so nothing of what they do is shown.
+
 By hand: `python -m tests.clickhouse_double --port 8123 --data DIR` prints its port and the port that takes faults:
 `curl -d '{"kind": "status", "status": 503}' localhost:CONTROL/__fault`, and `-X DELETE` to take them all back.
 """
@@ -146,11 +149,27 @@ class Refusal(Exception):
         self.code, self.status = code, status or STATUS.get(code, 500)
 
 
+CLUSTER_CONFIG = """<clickhouse><tcp_port>9000</tcp_port><remote_servers><{0}><shard>
+<internal_replication>true</internal_replication><replica><host>127.0.0.1</host><port>9000</port></replica>
+</shard></{0}></remote_servers></clickhouse>"""
+# What a cluster of one leaves out of a statement
+PLAYED = [
+    (re.compile(rb" ON CLUSTER `?\w+`?"), b""),
+    (re.compile(rb"\bReplicated(\w*MergeTree)\('[^']*', '[^']*'\)"), rb"\1"),
+    (re.compile(rb"\breplicated_(deduplication_window = \d+), replicated_\w+_seconds = \d+"), rb"non_replicated_\1"),
+]
+
+
 class Engine:
     """chDB. Every request gets a connection of its own (1 ms), so that settings and USE end with it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, cluster: str = "") -> None:
         self.path = str(path)
+        self.plays_cluster = bool(cluster)
+        if cluster:  # 127.0.0.1:9000 is what the engine takes for itself, so nothing has to listen there
+            config = path.with_suffix(".xml")
+            config.write_text(CLUSTER_CONFIG.format(cluster))
+            self.path += f"?config-file={config}"
         self.chdb: Any = importlib.import_module("chdb")
         self.first = self.chdb.connect(self.path)  # keeps the engine open between requests
         version, self.timezone = self.first.query("SELECT version(), timezone()", "TSV").bytes().decode().split()
@@ -159,6 +178,8 @@ class Engine:
     def run(self, statement: Statement, lose_rows: bool = False) -> tuple[bytes, dict[str, int]]:
         """The answer's body and the numbers for X-ClickHouse-Summary. Raises Refusal."""
         connection = self.chdb.connect(self.path)
+        for pattern, instead in PLAYED if self.plays_cluster else ():
+            statement.text = pattern.sub(instead, statement.text)
         try:
             if database := statement.params.get("database"):
                 connection.query(f"USE {_name(database)}")
@@ -241,8 +262,8 @@ class Door(ThreadingHTTPServer):
 class Double:
     """The server process: engine, faults in waiting, journal of requests, and its two doors."""
 
-    def __init__(self, data: Path, port: int) -> None:
-        self.engine = Engine(data / "engine")
+    def __init__(self, data: Path, port: int, cluster: str) -> None:
+        self.engine = Engine(data / "engine", cluster)
         self.faults: list[Fault] = []
         self.lock = threading.Lock()
         self.journal = open(data / "requests.jsonl", "ab", buffering=0)  # noqa: SIM115
@@ -455,8 +476,9 @@ class ClickHouseDouble:
     log. The process ends with the one that started it. Faults in waiting die with the server.
     """
 
-    def __init__(self, data: Path, port: int = 0) -> None:
+    def __init__(self, data: Path, port: int = 0, cluster: str = "") -> None:
         self.data = data
+        self.cluster = cluster
         self.port = port or _free_port()
         self.control = 0
         self.process: subprocess.Popen[bytes] | None = None
@@ -470,6 +492,7 @@ class ClickHouseDouble:
             return
         self.data.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-P", __file__, "--port", str(self.port), "--data", str(self.data), "--follow-stdin"]
+        command += ["--cluster", self.cluster] if self.cluster else []
         environment, pipe = {**os.environ, "TZ": "UTC"}, subprocess.PIPE
         with open(self.data / "double.log", "ab") as log:
             self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=log, env=environment)
@@ -550,6 +573,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="ClickHouse's HTTP interface in front of chDB, for tests.")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--cluster", default="", help="play a cluster of that name")
     parser.add_argument("--follow-stdin", action="store_true", help="end when standard input ends")
     args = parser.parse_args()
     data = args.data.resolve()
@@ -559,7 +583,7 @@ def main() -> None:
     os.chdir(data)  # chDB reads ./config.xml
     leash = os.dup(0)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # chDB makes its standard input non-blocking
-    double = Double(data, args.port)
+    double = Double(data, args.port, args.cluster)
     print(double.port, double.control.server_address[1], flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         if args.follow_stdin:

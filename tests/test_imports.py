@@ -31,7 +31,8 @@ answers  | rule enrich config record store access
 replay   | rule enrich config record
 demo     | __init__
 app      | rule enrich config record store edge rights access answers replay
-office   | rule enrich config record store edge rights access answers replay
+jobs     | rule config record store
+office   | rule enrich config record store edge rights access answers replay jobs
 cli      | rule enrich config record store edge rights access answers replay app office demo
 __init__ | rule config app
 """

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import typer
 
+from .backup import backup, restore
 from .columns import columns
 from .demo import demo
+from .doctor import doctor
 from .office import forward, serve, sign_in
 from .replay import replay
 from .stats import stats
@@ -26,6 +28,9 @@ app.command()(demo)
 app.command()(stats)
 app.command()(replay)
 app.command()(columns)
+app.command()(doctor)
 app.command()(serve)
 app.command()(forward)
+app.command()(backup)
+app.command()(restore)
 app.command("sign-in")(sign_in)

@@ -6,12 +6,14 @@ value and what is allowed (a secret's value is never named).
 
 from __future__ import annotations
 
+import binascii
 import difflib
 import os
 import re
+from base64 import b64decode
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, field_validator
@@ -22,6 +24,7 @@ from ..rule.errors import ConfigError
 
 ENV_PREFIX = "CONSENT_GATEWAY_"
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+_PERSON_KEY_BYTES = 32
 
 
 def _listed(value: Any) -> Any:
@@ -56,6 +59,13 @@ def _path_prefix(value: str) -> str:
     return value
 
 
+def _below(value: tuple[str, ...]) -> tuple[str, ...]:
+    for path in value:
+        if not path.startswith("/"):
+            raise ValueError(f"{path!r} is no path; allowed are ones like /api, which covers /api and what is below it")
+    return value
+
+
 def _size(value: Any) -> Any:
     """`2GiB`, `500MB` or a number of bytes."""
     if not isinstance(value, str) or value.isdigit():
@@ -68,6 +78,7 @@ def _size(value: Any) -> Any:
 
 
 Listed = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
+Paths = Annotated[Listed, AfterValidator(_below)]
 
 
 class Settings(BaseSettings):
@@ -78,6 +89,7 @@ class Settings(BaseSettings):
     DATA_DIR: Path = Field(Path("consent-gateway/data"), description="spool, ledger and embedded store")
     KEYS_DIR: Path = Field(Path("consent-gateway/keys"), description="secrets and keys, apart from the data")
     DSN: str = Field("", description="the store: chdb:///path, clickhouse://… (loopback) or clickhouses://…")
+    CLUSTER: str = Field("", description="the ClickHouse cluster that DSN leads to: replicated and distributed tables")
     BACK_OFFICE: Literal["auto", "external"] = Field("auto", description="external: `consent-gateway serve` runs it")
     SITES: Annotated[dict[str, str], NoDecode, BeforeValidator(_mapped)] = Field(
         {}, description="origins to site names; what comes for another host is dropped as unknown_site"
@@ -88,6 +100,12 @@ class Settings(BaseSettings):
     SECRET: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_listed)] = Field(
         (), description="signs cookies; several for rotation, the newest last; made in KEYS_DIR when empty"
     )
+    SALTS: str = Field(
+        "memory-file", description="where the day's salt is; several hosts: redis://… (loopback) or rediss://…"
+    )
+    PERSON_KEY: SecretStr = Field(
+        SecretStr(""), description="base64 of 32 bytes, the same on several hosts; made in KEYS_DIR when empty"
+    )
     TRUSTED_PROXIES: Listed = Field((), description="networks whose PROXY_HEADER is believed; `unix` for a socket")
     PROXY_HEADER: str = Field("X-Forwarded-For", description="the one forwarding header believed")
     ADDRESS_MODE: Literal["truncate", "drop"] = Field("truncate", description="drop: no network, no visitor")
@@ -95,13 +113,15 @@ class Settings(BaseSettings):
         Prefixes(), description="bits kept of an address, IPv4 and IPv6"
     )
     SCRUB_SCOPE: bool = Field(True, description="the site behind sees the truncated address")
-    SCRUB_EXCEPT: Listed = Field((), description="path prefixes that see the full address, on the site's own basis")
-    EXCLUDE_PATHS: Listed = Field((), description="path prefixes that are not measured")
+    SCRUB_EXCEPT: Paths = Field((), description="path prefixes that see the full address, on the site's own basis")
+    EXCLUDE_PATHS: Paths = Field((), description="path prefixes that are not measured")
     GEO_DB: Path | None = Field(None, description="an mmdb for places; without it the country is known")
     COOKIE_DOMAIN: str = Field("", description="share the choice among the hosts of a domain")
     SPOOL_LIMIT: Annotated[int, BeforeValidator(_size)] = Field(
         2 * 1024**3, ge=1024**2, description="bytes that the spool may hold; past it senders are told 503"
     )
+    METRICS_NETWORKS: Listed = Field((), description="networks that may read /metrics and the details of /health")
+    METRICS_TOKEN: SecretStr = Field(SecretStr(""), description="or whoever sends it as a bearer token")
     EVENT_SYNC: bool = Field(False, description="events wait for the disk too, as choices always do")
 
     def __init__(self, **values: Any) -> None:
@@ -113,6 +133,7 @@ class Settings(BaseSettings):
             super().__init__(**values)
         except ValidationError as error:
             raise ConfigError(_sentence(error)) from None
+        _fit_together(self)
 
     @field_validator("TIMEZONE")
     @classmethod
@@ -123,10 +144,24 @@ class Settings(BaseSettings):
             raise ValueError("allowed is a name of the time zone database, like Europe/Brussels") from None
         return value
 
-    @field_validator("TRUSTED_PROXIES")
+    @field_validator("TRUSTED_PROXIES", "METRICS_NETWORKS")
     @classmethod
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         Networks(value)
+        return value
+
+    @field_validator("PROXY_HEADER")
+    @classmethod
+    def _header(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9-]+", value):
+            raise ValueError("allowed is the name of one header, like X-Forwarded-For")
+        return value
+
+    @field_validator("COOKIE_DOMAIN")
+    @classmethod
+    def _domain(cls, value: str) -> str:
+        if value and not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", value):
+            raise ValueError("allowed is a domain in lower case, like example.eu")
         return value
 
     @field_validator("SECRET")
@@ -141,8 +176,10 @@ class Settings(BaseSettings):
     def _origins(cls, value: dict[str, str]) -> dict[str, str]:
         for origin in value:
             parts = urlsplit(origin)
-            if parts.scheme not in ("http", "https") or not parts.netloc or parts.path not in ("", "/"):
-                raise ValueError(f"{origin!r} is no origin; allowed are ones like https://www.example.eu")
+            plain = parts.netloc and "@" not in parts.netloc and parts.path in ("", "/")
+            if parts.scheme not in ("http", "https") or not plain:
+                shown = origin.rpartition("@")[2]  # a password may stand before it
+                raise ValueError(f"{shown!r} is no origin; allowed are ones like https://www.example.eu")
         return value
 
     @field_validator("SITE", "SITES")
@@ -163,6 +200,56 @@ class Settings(BaseSettings):
             raise ValueError("clickhouse:// is not encrypted and is allowed to this host only; use clickhouses://")
         return value
 
+    @field_validator("CLUSTER")
+    @classmethod
+    def _cluster(cls, value: str) -> str:
+        if value and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}", value):
+            raise ValueError("allowed is the name of a cluster in the server's remote_servers")
+        return value
+
+    @field_validator("SALTS")
+    @classmethod
+    def _salts(cls, value: str) -> str:
+        if value == "memory-file":
+            return value
+        parts = urlsplit(value)
+        if parts.scheme not in ("redis", "rediss") or not parts.hostname or not re.fullmatch(r"/?\d*", parts.path):
+            raise ValueError("allowed are memory-file, redis://host:port/db (loopback) and rediss://host:port/db")
+        if parts.scheme == "redis" and parts.hostname not in _LOOPBACK:
+            raise ValueError("redis:// is not encrypted and is allowed to this host only; use rediss://")
+        if parts.fragment or {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)} - {"ssl_ca_certs"}:
+            raise ValueError("allowed behind the address is only ?ssl_ca_certs=/path")
+        return value
+
+    @field_validator("PERSON_KEY")
+    @classmethod
+    def _whole(cls, value: SecretStr) -> SecretStr:
+        try:
+            length = len(b64decode(value.get_secret_value(), validate=True))
+        except (binascii.Error, ValueError):
+            length = -1
+        if length not in (0, _PERSON_KEY_BYTES):
+            raise ValueError("allowed is base64 of 32 bytes, as `openssl rand -base64 32` prints it")
+        return value
+
+    @property
+    def several_hosts(self) -> bool:
+        """Sharing salts is what says so: one visitor on two hosts must be one visitor."""
+        return self.SALTS != "memory-file"
+
+    @property
+    def person_key(self) -> bytes | None:
+        """The key of the durable pseudonym, when it is set; `Keys` makes one otherwise.
+
+        A setting of its own and not made from SECRET: that one is rotated, and then every person would be another,
+        whose withdrawal finds none of the rows that are stored.
+        """
+        return b64decode(self.PERSON_KEY.get_secret_value()) or None
+
+    @property
+    def embedded(self) -> bool:
+        return self.dsn.startswith("chdb:")
+
     @property
     def dsn(self) -> str:
         """The store's DSN; the embedded engine inside `DATA_DIR` when none is set."""
@@ -182,6 +269,30 @@ class Settings(BaseSettings):
         return ZoneInfo(self.TIMEZONE)
 
 
+def _fit_together(settings: Settings) -> None:
+    """What one setting demands of another."""
+    if settings.CLUSTER and settings.embedded:
+        raise ConfigError(
+            f"{ENV_PREFIX}CLUSTER is {settings.CLUSTER!r}, but {ENV_PREFIX}DSN names the embedded engine; allowed with "
+            "a cluster is the DSN of one of its servers"
+        )
+    if not settings.several_hosts:
+        return
+    because = f"{ENV_PREFIX}SALTS says that several hosts serve the site"
+    if settings.embedded:
+        raise ConfigError(
+            f"{because}, but {ENV_PREFIX}DSN names the embedded engine, which only one host has; allowed is the DSN of "
+            "a server that they share"
+        )
+    if not settings.SECRET:
+        raise ConfigError(f"{ENV_PREFIX}SECRET is empty, but {because}; allowed is a secret, the same on each of them")
+    if settings.person_key is None:
+        raise ConfigError(
+            f"{ENV_PREFIX}PERSON_KEY is empty, but {because}; allowed is the same on each of them: what `openssl rand "
+            "-base64 32` prints, or, to go on from one host, `base64 -w0` of its KEYS_DIR/person"
+        )
+
+
 def _no_such(name: str) -> str:
     known = [ENV_PREFIX + field for field in Settings.model_fields]
     near = difflib.get_close_matches(name, known, 1)
@@ -193,5 +304,8 @@ def _sentence(error: ValidationError) -> str:
     name = str(first["loc"][0])
     if first["type"] == "extra_forbidden":
         return _no_such(ENV_PREFIX + name)
-    shown = "is wrong" if name == "SECRET" or "@" in str(first["input"]) else f"is {first['input']!r}"
+    value = str(first["input"])
+    # a password may stand in them
+    secret = name in ("SECRET", "PERSON_KEY") or "@" in value or (name in ("DSN", "SALTS") and "?" in value)
+    shown = "is wrong" if secret else f"is {first['input']!r}"
     return f"{ENV_PREFIX}{name} {shown}: {first['msg'].removeprefix('Value error, ')}"

@@ -13,11 +13,12 @@ from functools import lru_cache
 
 from starlette.types import Scope
 
-from ..rule.address import Networks, Packed, Prefixes, find, to_text, truncate
+from ..rule.address import Networks, Packed, Prefixes, find, parse, to_text, truncate
 
 Headers = list[tuple[bytes, bytes]]
 
 _NOWHERE = "0.0.0.0"
+_REMEMBERED = 256  # characters of forwarding headers at most that are kept as a key: a flood must not fill memory
 _WANTED = {
     b"host": "host",
     b"user-agent": "user_agent",
@@ -38,8 +39,16 @@ _FORWARDING = {
     b"x-vercel-proxied-for", b"x-akamai-client-ip", b"incap-client-ip", b"x-sucuri-clientip", b"x-forwarded-client-ip",
     b"x-host-ip", b"x-proxyuser-ip", b"wl-proxy-client-ip", b"proxy-client-ip", b"x-coming-from", b"cdn-real-ip",
     b"ali-cdn-real-ip", b"x-source-ip", b"x-real-client-ip", b"x-ip", b"x-bb-ip", b"x-cdn-src-ip", b"gateway-client-ip",
+    b"cloudfront-viewer-address", b"do-connecting-ip", b"eo-connecting-ip", b"ddg-connecting-ip", b"x-original-for",
+    b"x-forwarded-for-original", b"x-remote-address", b"x-qrator-ip-source",
 }  # fmt: skip
-_FOR = re.compile(r'((?:for|by)\s*=\s*)("[^"]*"|[^;,\s]*)', re.IGNORECASE)
+# and whatever else is named like one of them: the list of proxies never ends
+_NAMED_SO = re.compile(
+    rb"(?:.*-)?(?:(?:client|real|remote|source|user)?ip(?:v[46])?|(?:client|remote|source|viewer)-?addr(?:ess)?|forwarded-for)"
+)
+_LONGEST_NAME = 64
+# what is kept of a Forwarded header (RFC 7239) beside a new `for`; anything else in it may be an address
+_KEPT = re.compile(r'(?:^|;)\s*(proto=[a-z]+|host="?[a-z0-9._:\[\]-]+"?)\s*(?=;|$)', re.IGNORECASE)
 
 
 @dataclass(slots=True, repr=False)
@@ -58,6 +67,7 @@ class Arrival:
     dnt: bool = False
     prefetch: bool = False
     address: Packed | None = None
+    secure: bool = False  # https, by the server or by a trusted proxy
     forwards: bool = False  # some header hands on an address
 
     @property
@@ -72,7 +82,7 @@ class Desk:
         self._trusted = trusted
         self._header = header.lower()
         self._believed = self._header.encode()
-        self._scrubbed = _FORWARDING | {self._believed}
+        self._hands_on: Callable[[bytes], bool] = lru_cache(1000)(self._names_an_address)
         self._find: Callable[[str | None, tuple[str, ...]], Packed | None] = lru_cache(10_000)(self._find_client)
         self._shown: Callable[[Packed | None], str] = lru_cache(10_000)(
             lambda address: to_text(truncate(address, prefixes)) if address and keep_address else _NOWHERE
@@ -81,6 +91,7 @@ class Desk:
     def read(self, scope: Scope) -> Arrival:
         arrival = Arrival()
         hops: list[str] = []
+        proto = b""
         for name, value in scope["headers"]:
             field = _WANTED.get(name)
             if field is not None:
@@ -88,18 +99,23 @@ class Desk:
             elif name == b"cookie":
                 text = value.decode("latin-1")
                 arrival.cookie = f"{arrival.cookie}; {text}" if arrival.cookie else text
-            elif name in self._scrubbed:
+            elif self._is_scrubbed(name):
                 arrival.forwards = True
                 if name == self._believed:
                     hops.append(value.decode("latin-1"))
+            elif name == b"x-forwarded-proto":
+                proto = value.rpartition(b",")[2].strip().lower()
             elif name == b"sec-gpc":
-                arrival.gpc = value == b"1"
+                arrival.gpc = value.strip() == b"1"
             elif name == b"dnt":
-                arrival.dnt = value == b"1"
+                arrival.dnt = value.strip() == b"1"
             elif name in _PREFETCH:
                 arrival.prefetch = arrival.prefetch or b"prefetch" in value.lower()
         client = scope.get("client")
-        arrival.address = self._find(client[0] if client else None, tuple(hops))
+        peer = client[0] if client else None
+        find = self._find if sum(map(len, hops)) <= _REMEMBERED else self._find_client
+        arrival.address = find(peer, tuple(hops))
+        arrival.secure = scope["scheme"] in ("https", "wss") or (proto == b"https" and self._trusts(peer))
         return arrival
 
     def scrub(self, scope: Scope, arrival: Arrival) -> None:
@@ -112,15 +128,26 @@ class Desk:
     def scrub_blind(self, scope: Scope) -> None:
         """When reading failed: no address at all, so that a fault of ours shows nobody more than the rule would."""
         scope["client"] = (_NOWHERE, 0)
-        scope["headers"] = [pair for pair in scope["headers"] if pair[0] not in self._scrubbed]
+        scope["headers"] = [pair for pair in scope["headers"] if not self._is_scrubbed(pair[0])]
+
+    def _trusts(self, peer: str | None) -> bool:
+        return parse(peer) in self._trusted if peer else self._trusted.unix
 
     def _find_client(self, peer: str | None, hops: tuple[str, ...]) -> Packed | None:
         return find(peer, self._header, hops, self._trusted)
 
     def _treat(self, name: bytes, value: bytes, shown: str) -> bytes:
-        if name not in self._scrubbed:
+        if not self._is_scrubbed(name):
             return value
         if name == b"forwarded":
-            address = f'"[{shown}]"' if ":" in shown else shown
-            return _FOR.sub(lambda match: match[1] + address, value.decode("latin-1")).encode("latin-1")
+            address = f'for="[{shown}]"' if ":" in shown else f"for={shown}"
+            elements = value.decode("latin-1").split(",")
+            return ", ".join(";".join([address, *_KEPT.findall(element)]) for element in elements).encode("latin-1")
         return shown.encode()
+
+    def _is_scrubbed(self, name: bytes) -> bool:
+        return len(name) <= _LONGEST_NAME and self._hands_on(name)
+
+    def _names_an_address(self, name: bytes) -> bool:
+        plain = name.replace(b"_", b"-")
+        return name == self._believed or plain in _FORWARDING or _NAMED_SO.fullmatch(plain) is not None

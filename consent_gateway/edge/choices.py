@@ -11,7 +11,10 @@ import os
 import time
 from base64 import b64encode, urlsafe_b64encode
 from collections import deque
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
+from hashlib import sha256
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -24,7 +27,7 @@ from starlette.types import Scope
 
 from ..record.cookie import add_months
 from ..record.keys import Keys
-from ..record.ledger import Stop
+from ..record.ledger import File, Stop
 from ..rule.consent import Action, Consent, Status, choose
 from ..rule.errors import LedgerError
 from ..rule.privacy import when
@@ -36,8 +39,11 @@ from .wire import MAX_CHOICE, WireChoice, faults, problem
 
 NONCE_HOURS = 24
 _MOST_UNRECORDED = 1000
+_LATE_SECONDS = 30.0
 ASKED = consent_purposes(BUILT_IN)
 _BASIS = {purpose.name: purpose.basis.value for purpose in BUILT_IN}
+
+Write = Callable[[], File]
 
 
 class Choices:
@@ -45,16 +51,18 @@ class Choices:
 
     def __init__(self, edge: Edge, keys: Keys, months: int) -> None:
         self._edge, self._months = edge, months
-        self._nonces = URLSafeSerializer(list(keys.secrets), salt="consent-gateway.nonce")
+        self._nonces = URLSafeSerializer(
+            list(keys.secrets), salt="consent-gateway.nonce", signer_kwargs={"digest_method": sha256}
+        )
         self._receipt_key = keys.receipt
         self._encode = msgspec.json.Encoder(order="sorted").encode
-        self._unrecorded: deque[dict[str, Any]] = deque(maxlen=_MOST_UNRECORDED)
+        self._unrecorded: deque[Write] = deque(maxlen=_MOST_UNRECORDED)
 
     def state(self, scope: Scope, arrival: Arrival, site: str) -> Response:
         """Where this visitor stands, as the contract's JSON."""
         wanted = dict(parse_qsl(scope["query_string"].decode("latin-1"))).get("language", "")
         language, notice = self._edge.notices.choose([wanted, *arrival.language.split(",")])
-        consent = self._declared(scope, arrival, site)
+        consent = self._declared(arrival, site)
         return _private(JSONResponse(self._describe(consent, arrival, site, language, notice)))
 
     async def choose(self, request: Request, arrival: Arrival, site: str) -> Response:
@@ -69,7 +77,7 @@ class Choices:
             return problem(413, f"A choice has at most {MAX_CHOICE} bytes.")
         except ValidationError as error:
             return problem(422, "The choice is not of the agreed form.", faults(error))
-        before = self._declared(request.scope, arrival, site)
+        before = self._declared(arrival, site)
         wrong = self._refusal(choice, site)
         if wrong is not None:
             return problem(422, "The choice can't be taken.", [wrong])
@@ -86,38 +94,36 @@ class Choices:
         )
         grants = bool(after.granted - before.granted)
         record = self._record(choice, before, after, arrival, site, now)
+        writes = deque(self._writes(record, before, after, now))
         try:
-            await self._write(record, before, after, now)
+            while writes:
+                await self._edge.sync.wait(writes[0])
+                writes.popleft()
         except (LedgerError, OSError) as error:
             self._edge.recorder.faults.say(error)
             if grants:
                 return problem(503, "The choice could not be recorded, so it does not count.", Retry_After="5")
-            self._unrecorded.append(record)
+            self._unrecorded.extend(writes)
         language, notice = self._edge.notices.choose([choice.language, *arrival.language.split(",")])
         if form:
             response: Response = RedirectResponse(_own_path(arrival), 303)
         else:
             answer = self._describe(after, arrival, site, language, notice)
             response = JSONResponse(answer | {"receipt": self._receipt(record)})
-        secure = request.scope["scheme"] == "https"
-        response.headers["Set-Cookie"] = self._edge.cookies.write(after, site, secure=secure, now=now)
+        response.headers["Set-Cookie"] = self._edge.cookies.write(after, site, secure=arrival.secure, now=now)
         return _private(response)
 
-    def record_late(self) -> None:
+    def record_late(self, seconds: float = _LATE_SECONDS) -> None:
         """Write what the disk refused earlier. Called now and then from outside the event loop."""
         while self._unrecorded:
-            record = self._unrecorded[0]
             try:
-                handle = self._edge.ledger.append(record, record["at"][:7])
-            except LedgerError:
+                self._edge.sync.start(self._unrecorded[0]).result(seconds)
+            except (LedgerError, OSError):  # a timeout is one
                 return
-            os.fdatasync(handle)
-            os.close(handle)
             self._unrecorded.popleft()
 
-    def _declared(self, scope: Scope, arrival: Arrival, site: str) -> Consent:
-        secure = scope["scheme"] == "https"
-        return self._edge.declared(arrival, site, secure=secure, now=int(time.time() * 1000))
+    def _declared(self, arrival: Arrival, site: str) -> Consent:
+        return self._edge.declared(arrival, site, now=int(time.time() * 1000))
 
     def _describe(self, consent: Consent, arrival: Arrival, site: str, language: str, notice: str) -> dict[str, Any]:
         seen = consent.under_signal(arrival.signal)
@@ -177,21 +183,17 @@ class Choices:
             "valid_until": when(add_months(after.given_at, self._months)) if given else "",
         }
 
-    async def _write(self, record: dict[str, Any], before: Consent, after: Consent, now: int) -> None:
-        """First the end of a consent, so that no worker believes it any more; then the record. Both on the disk."""
+    def _writes(self, record: dict[str, Any], before: Consent, after: Consent, now: int) -> Iterator[Write]:
+        """First the end of a consent, so that no worker believes it any more; then the record. Each on the disk."""
+        ledger, stops = self._edge.ledger, self._edge.stops
         if before.permits(ANALYTICS) and after.consent_id != before.consent_id:
-            await self._stop(before, now, Stop.WITHDRAWN)
+            yield partial(stops.add, self._person(before), now, Stop.WITHDRAWN)
         elif after.permits(ANALYTICS) and after.objection and not before.objection:
-            await self._stop(after, now, Stop.OBJECTED)
-        handle = self._edge.ledger.append(record, record["at"][:7])
-        try:
-            await self._edge.sync.wait(handle)
-        finally:
-            os.close(handle)
+            yield partial(stops.add, self._person(after), now, Stop.OBJECTED)
+        yield partial(ledger.append, record, record["at"][:7])
 
-    async def _stop(self, consent: Consent, now: int, why: Stop) -> None:
-        who = person(self._edge.recorder.rule.person_key, consent.consent_id)
-        await self._edge.sync.wait(self._edge.stops.add(who, now, why))
+    def _person(self, consent: Consent) -> int:
+        return person(self._edge.recorder.rule.person_key, consent.consent_id)
 
     def _receipt(self, record: dict[str, Any]) -> dict[str, Any]:
         """The record and our Ed25519 signature of its canonical JSON (keys sorted, no white space)."""

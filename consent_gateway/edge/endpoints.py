@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import time
+from hmac import compare_digest
 from typing import Any
 
 from pydantic import ValidationError
@@ -17,6 +18,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from ..record import office
+from ..rule.address import Networks
 from ..rule.consent import Consent
 from ..rule.errors import OfficeError, SpoolFull
 from ..rule.event import DropReason, Observation
@@ -31,6 +33,7 @@ _ROUTES = {
     "/choice": "POST",
     "/events": "POST",
     "/health": "GET",
+    "/metrics": "GET",
 }
 _OFFICE = re.compile(r"/stats/[a-z_]{1,40}|/dashboard|/sign-in")  # answered by the back office, below its /public
 _SECURITY = {
@@ -45,6 +48,7 @@ class Endpoints:
 
     def __init__(self, edge: Edge, choices: Choices) -> None:
         self._edge, self._choices = edge, choices
+        self._watchers = Networks(edge.settings.METRICS_NETWORKS)
 
     async def __call__(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request to `path`, which is the part behind the prefix."""
@@ -64,19 +68,22 @@ class Endpoints:
     async def _answer(self, path: str, request: Request, arrival: Arrival) -> Response:
         method = "GET" if request.method == "HEAD" else request.method
         if _OFFICE.fullmatch(path):
-            return await self._ask_office(path, request, arrival)
+            return await self._ask_office(f"/public{path}", request, arrival)
         allowed = "GET" if path.startswith("/notices/") else _ROUTES.get(path)
         if allowed is None:
             return problem(404, "There is nothing here.")
         if method != allowed:
             return problem(405, f"This takes {allowed} only.", Allow=allowed)
-        if path == "/health":
-            return PlainTextResponse("ok", headers={"Cache-Control": "no-store"})
+        if path in ("/health", "/metrics"):
+            return await self._watch(path, request, arrival)
         if path.startswith("/notices/"):
             return self._notice(path.removeprefix("/notices/"))
         site = self._edge.site_of(arrival.host)
         if path == "/events":
-            return await self._events(request, arrival, site)
+            began = time.perf_counter()
+            answer = await self._events(request, arrival, site)
+            self._edge.recorder.books.time("event", time.perf_counter() - began)
+            return answer
         if not site:
             return problem(404, "This host is none of the sites that are served here.")
         if path == "/state":
@@ -103,7 +110,7 @@ class Endpoints:
         except TooLarge:
             return problem(413, f"A request has at most {MAX_BODY} bytes of events.")
         events, wrong, sent = _parse(body)
-        for _ in wrong:
+        for _ in range(max(sent, 1) - len(events)):
             recorder.count_dropped(site, DropReason.INVALID)
         if not sent or not events:
             return problem(422, "None of the events was valid.", wrong)
@@ -112,19 +119,26 @@ class Endpoints:
             for _ in events:
                 recorder.count_dropped(site, DropReason.UNKNOWN_SITE)
         else:
-            secure = request.scope["scheme"] == "https"
-            consent = self._edge.declared(arrival, site, secure=secure, now=now).under_signal(arrival.signal)
+            consent = self._edge.declared(arrival, site, now=now).under_signal(arrival.signal)
             seen = [_observe(event, arrival, site, consent, now) for event in events]
             try:
-                handle = recorder.record(seen, [event.id or "" for event in events])
-                if handle is not None and self._edge.settings.EVENT_SYNC:
-                    await self._edge.sync.wait(handle)
-            except (SpoolFull, OSError) as error:
+                await recorder.record(seen, [event.id or "" for event in events])
+            except SpoolFull as error:
                 recorder.faults.say(error)
                 return problem(503, "The events can't be taken now; send them again later.", Retry_After="5")
         if wrong:
             return JSONResponse({"kept": len(events), "invalid": wrong}, headers={"Cache-Control": "no-store"})
         return Response(status_code=204, headers={"Cache-Control": "no-store"})
+
+    async def _watch(self, path: str, request: Request, arrival: Arrival) -> Response:
+        """Details for METRICS_NETWORKS and for METRICS_TOKEN; to everybody else, that we are up."""
+        sent = request.headers.get("authorization", "").removeprefix("Bearer ").encode()
+        token = self._edge.settings.METRICS_TOKEN.get_secret_value().encode()
+        if arrival.address in self._watchers or (token and compare_digest(sent, token)):
+            return await self._ask_office(path, request, arrival)
+        if path == "/health":
+            return PlainTextResponse("ok", headers={"Cache-Control": "no-store"})
+        return problem(403, "Metrics are for METRICS_NETWORKS, or with METRICS_TOKEN as a bearer token.")
 
     async def _ask_office(self, path: str, request: Request, arrival: Arrival) -> Response:
         """Hand a question to the back office, which knows the owners and the store."""
@@ -135,9 +149,9 @@ class Endpoints:
                 office.call,
                 self._edge.settings.DATA_DIR,
                 request.method,
-                f"/public{path}",
+                path,
                 dict(request.query_params),
-                headers={"Cookie": arrival.cookie, "X-Scheme": request.scope["scheme"]},
+                headers={"Cookie": arrival.cookie, "X-Scheme": "https" if arrival.secure else "http"},
             )
         except OfficeError:
             return problem(503, "The back office is starting or away; try again in a moment.", Retry_After="2")

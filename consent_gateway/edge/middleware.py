@@ -82,9 +82,9 @@ class Edge:
         host = host.lower()
         return self.hosts.get(host) or self.hosts.get(host.partition(":")[0], "")
 
-    def declared(self, arrival: Arrival, site: str, *, secure: bool, now: int) -> Consent:
+    def declared(self, arrival: Arrival, site: str, *, now: int) -> Consent:
         """What the visitor declared, before signals: the cookie, unless its consent has ended since."""
-        consent = self.cookies.read(arrival.cookie, site, secure=secure, now=now, version=self.notices.version)
+        consent = self.cookies.read(arrival.cookie, site, secure=arrival.secure, now=now, version=self.notices.version)
         if consent.permits(ANALYTICS):
             ended = self.stops.ended(person(self.recorder.rule.person_key, consent.consent_id))
             if ended:
@@ -138,8 +138,7 @@ class _Visit:
         self._edge = edge
         self._arrival = arrival = edge.desk.read(scope)
         self._site = edge.site_of(arrival.host)
-        secure = scope["scheme"] in ("https", "wss")
-        declared = edge.declared(arrival, self._site, secure=secure, now=int(time.time() * 1000))
+        declared = edge.declared(arrival, self._site, now=int(time.time() * 1000))
         self._consent = declared.under_signal(arrival.signal)
         self._root = scope.get("root_path", "")
         self._kind: str | None = None
@@ -165,9 +164,7 @@ class _Visit:
                 headers.add_vary_header(VARY)
             self._status = message["status"]
             self._server_ms = (time.perf_counter() - self._start) * 1000
-            content_type = headers.get("content-type")
-            html = content_type.startswith("text/html") if content_type else None if self._status == 304 else False
-            kind = self._page_type(html)
+            kind = self._page_type(_is_html(headers.get("content-type", ""), self._status))
             if kind == PAGE_VIEW:
                 if shared_may_keep(headers):
                     return  # the script counts it: a shared cache will answer without us
@@ -219,9 +216,19 @@ class _Visit:
                 http_status=self._status,
                 server_ms=round(self._server_ms, 3),
             )
-            edge.recorder.record([seen])
+            edge.recorder.record_view(seen)
         except Exception as error:
             edge.recorder.faults.say(error)
+
+
+def _is_html(content_type: str, status: int) -> bool | None:
+    """Was the answer HTML? `None` where its type does not say: a 304 has none, and the plain "Not Found" of a framework
+    stands for the page that was asked for."""
+    if content_type.startswith("text/html"):
+        return True
+    if (not content_type and status == 304) or (content_type.startswith("text/plain") and status >= 400):
+        return None
+    return False
 
 
 def shared_may_keep(headers: MutableHeaders) -> bool:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 import traceback
 from collections.abc import Sequence
+from concurrent.futures import Future
 from pathlib import Path
 
 import msgspec
 
 from ..record.books import Books
+from ..record.group import Group, Overloaded
 from ..record.repeats import Repeats
 from ..record.spool import Writer
 from ..rule.errors import SpoolFull
@@ -21,6 +24,9 @@ log = logging.getLogger("consent_gateway")
 
 NO_SITE = "-"  # under which name the books keep what belongs to none of our sites
 _QUIET_SECONDS = 60.0
+_SLOW_WRITE = 0.05  # seconds; longer ones must not happen in the event loop
+_SLOW_SECONDS = 5.0
+_MOST_QUEUED = 2000  # observations; one has 12 kB at most
 
 
 class Faults:
@@ -40,50 +46,119 @@ class Faults:
             log.error("a fault inside the gateway, the site goes on: %s (%s)", kind, way)
 
 
-class Recorder:
-    """Writes what the rule lets through. Called from the event loop; a call takes microseconds and never waits."""
+Lot = tuple[Sequence[Observation], Sequence[str]]  # of one request: observations, and their ids where they have any
 
-    def __init__(self, rule: Rule, writer: Writer, books: Books, memory: Path, faults: Faults) -> None:
+
+class Recorder:
+    """Writes what the rule lets through. A write takes microseconds, so the event loop does it, while the disk is fast.
+
+    After a write that took longer than `_SLOW_WRITE` a thread does them for some seconds, in groups; with `sync`
+    always, and each group is synced. Page views never wait for it: when too much is queued they give way.
+    """
+
+    def __init__(
+        self, rule: Rule, writer: Writer, books: Books, memory: Path, faults: Faults, *, sync: bool = False
+    ) -> None:
         self.rule, self.faults = rule, faults
-        self._writer, self._books, self._memory = writer, books, memory
+        self.books, self._writer, self._memory, self._sync = books, writer, memory, sync
         self._encode = msgspec.json.Encoder().encode
         self._repeats: Repeats | None = None
         self._repeats_until = 0
+        self._slow_until = 0.0
+        self._closed = False
+        self._group: Group[Lot] = Group("consent-gateway-events", self._keep_group, _MOST_QUEUED)
 
-    def record(self, seen: Sequence[Observation], ids: Sequence[str] = ()) -> int | None:
-        """Judge and spool the observations of one request, and return the handle to sync, if anything was written.
+    @property
+    def is_slow(self) -> bool:
+        """Must the event loop not write now? As long as the thread has work, too: the order stays."""
+        return self._sync or self._group.busy or time.monotonic() < self._slow_until
 
-        When this returns, what was kept is in the kernel. `SpoolFull` when it can't be: then none of it is kept.
+    def record_view(self, seen: Observation) -> None:
+        """Judge and spool a page view. `SpoolFull` when that can't be: it is dropped."""
+        self.count_received(seen.site)
+        if self._closed or self.is_slow:
+            self._hand_over(((seen,), ()))
+        else:
+            self._keep([((seen,), ())])
+
+    async def record(self, seen: Sequence[Observation], ids: Sequence[str]) -> None:
+        """Judge and spool the events of one request. `ids` are theirs, empty where one has none.
+
+        When this returns, what was kept is in the kernel (with `sync`: on the disk). `SpoolFull` when it can't be.
         """
+        for observation in seen:
+            self.count_received(observation.site)
+        if self._closed or self.is_slow:
+            await asyncio.wrap_future(self._hand_over((seen, ids)))
+        else:
+            self._keep([(seen, ids)])
+
+    def close(self, seconds: float) -> bool:
+        """Take no more, and write what is queued. False when that took longer than it may."""
+        self._closed = True
+        return self._group.close(seconds)
+
+    def _hand_over(self, lot: Lot) -> Future[None]:
+        try:
+            return self._group.put(lot, len(lot[0]))
+        except Overloaded:
+            self._count([observation.site for observation in lot[0]], f"dropped.{DropReason.OVERLOAD}")
+            raise SpoolFull("too many events wait for the disk, or the site is ending") from None
+
+    def _keep_group(self, lots: list[Lot]) -> list[None]:
+        try:
+            self._keep(lots)
+        except Exception as error:
+            self.faults.say(error)  # nobody waits for a page view
+            raise
+        return [None] * len(lots)
+
+    def _keep(self, lots: Sequence[Lot]) -> None:
+        """Judge, and write what is left; all of a month at once."""
+        today = self._ids_of_today(lots)
         months: dict[str, list[tuple[bytes, str]]] = {}
-        fresh: list[int] = []
-        for index, observation in enumerate(seen):
-            site = self.count_received(observation.site)
-            event_id = ids[index] if ids else ""
-            if event_id:
-                number = int(event_id, 16)
-                if number in self._today(observation.received_at) or number in fresh:
-                    self._books.count(site, f"dropped.{DropReason.DUPLICATE}")
+        sites: dict[str, list[str]] = {}
+        fresh: set[int] = set()
+        for seen, ids in lots:
+            for index, observation in enumerate(seen):
+                event_id = ids[index] if ids else ""
+                if event_id and today is not None:
+                    number = int(event_id, 16) or 1  # 0 is an empty place
+                    if number in fresh or number in today:
+                        self.books.count(self._known(observation.site), f"dropped.{DropReason.DUPLICATE}")
+                        continue
+                    fresh.add(number)
+                event = self._judge(observation)
+                if isinstance(event, DropReason):
+                    self.books.count(self._known(observation.site), f"dropped.{event}")
                     continue
-                fresh.append(number)
-            event = self._judge(observation)
-            if isinstance(event, DropReason):
-                self._books.count(site, f"dropped.{event}")
-                continue
-            month = event.at[:4] + event.at[5:7]
-            months.setdefault(month, []).append((self._encode(event), event_id))
-        handle: int | None = None
-        site = seen[0].site if seen else NO_SITE
-        for month, events in months.items():
+                month = event.at[:4] + event.at[5:7]
+                months.setdefault(month, []).append((self._encode(event), event_id))
+                sites.setdefault(month, []).append(observation.site)
+        for month in list(months):
+            began = time.monotonic()
             try:
-                handle = self._writer.append(month, events)
+                self._writer.append(month, months[month], sync=self._sync)
             except SpoolFull:
-                self._books.count(site, f"dropped.{DropReason.OVERLOAD}", len(events))
+                self._count([site for left in sites.values() for site in left], f"dropped.{DropReason.OVERLOAD}")
                 raise
-            self._books.count(site, "accepted", len(events))
-        for number in fresh:
-            self._today(seen[0].received_at).add(number)
-        return handle
+            finally:
+                if (ended := time.monotonic()) - began > _SLOW_WRITE:
+                    self._slow_until = ended + _SLOW_SECONDS
+            self._count(sites.pop(month), "accepted")
+        if today is not None:
+            for number in fresh:
+                today.add(number)
+
+    def _ids_of_today(self, lots: Sequence[Lot]) -> Repeats | None:
+        """The ids that came before, unless nothing here has one."""
+        if not any(any(ids) for _, ids in lots):
+            return None
+        try:
+            return self._today(lots[-1][0][-1].received_at)
+        except OSError as error:  # no memory for them: what is sent again later is better than what is kept twice
+            self._count([one.site for seen, _ in lots for one in seen], f"dropped.{DropReason.OVERLOAD}")
+            raise SpoolFull(f"no memory for the ids of today: {error.strerror}") from error
 
     def _judge(self, seen: Observation) -> Event | DropReason:
         try:
@@ -94,13 +169,20 @@ class Recorder:
 
     def count_received(self, site: str) -> str:
         """Count one arrival, and return the name under which the books keep it."""
-        known = site if site in self.rule.own_hosts else NO_SITE
-        self._books.count(known, "received")
+        known = self._known(site)
+        self.books.count(known, "received")
         return known
+
+    def _known(self, site: str) -> str:
+        return site if site in self.rule.own_hosts else NO_SITE
+
+    def _count(self, sites: Sequence[str], term: str) -> None:
+        for site in set(sites):
+            self.books.count(self._known(site), term, sites.count(site))
 
     def count_dropped(self, site: str, reason: DropReason) -> None:
         """Something that never became an observation."""
-        self._books.count(self.count_received(site), f"dropped.{reason}")
+        self.books.count(self.count_received(site), f"dropped.{reason}")
 
     def _today(self, now: int) -> Repeats:
         if self._repeats is None or now >= self._repeats_until:

@@ -1,7 +1,9 @@
 """The books: how many events were received, dropped (by reason) and accepted, for each site.
 
-Counts are bumped in a memory-mapped file per process before the answer leaves, so `kill -9` loses none. What the store
-confirmed is kept by the back office in one small file that is replaced whole, together with the batch it counted last.
+Counts are bumped in a memory-mapped file per process before the answer leaves, so `kill -9` loses none; what it
+received and did not get to answer is counted as `unanswered` once it has ended. What the store
+confirmed is kept by the back office in one small file that is replaced whole, together with the batches it counted
+last.
 """
 
 from __future__ import annotations
@@ -12,15 +14,25 @@ import mmap
 import os
 import struct
 import threading
+from bisect import bisect_left
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _SLOT = 128
 _SLOTS = 512
 _COUNT = struct.Struct("<Q")
 _KEY_BYTES = _SLOT - _COUNT.size
+_REMEMBERED = 100  # names in a lane: what was counted when we died is found again among these, in whatever order
 
-Key = tuple[str, str]  # site, term: `received`, `accepted`, `dropped.<reason>`
+Key = tuple[str, str]  # site, term: `received`, `accepted`, `dropped.<reason>`, `unanswered`
+
+
+# how long things take, counted in the same files: upper limits in seconds, and what is timed
+LATENCIES = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0)
+TIMED = {"event": "From the arrival of a post of events to its answer."}
+_TERM_OF = [f"le.{limit}" for limit in (*LATENCIES, float("inf"))]
 
 
 class Books:
@@ -28,19 +40,40 @@ class Books:
 
     def __init__(self, data_dir: Path) -> None:
         self._folder = data_dir / "books"
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._closed = False
         self._open()
 
     def _open(self) -> None:
         self._pid = os.getpid()
         self._slots: dict[Key, int] = {}
+        self._handle: int | None = None
+        self._map = mmap.mmap(-1, _SLOT * _SLOTS)
+        self.keep()
+
+    def keep(self) -> None:
+        """Have the counts in a file. While the disk refuses they are in memory only; called again, this tries again."""
+        if self._handle is not None or self._closed:
+            return
         path = self._folder / f".{os.urandom(6).hex()}"
-        self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        fcntl.flock(self._handle, fcntl.LOCK_EX)
-        os.posix_fallocate(self._handle, 0, _SLOT * _SLOTS)  # a full disk is told now, not by a signal at a count
-        self._map = mmap.mmap(self._handle, _SLOT * _SLOTS)
-        path.rename(self._folder / f"{path.name[1:]}.book")
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        except OSError:
+            return
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            os.posix_fallocate(handle, 0, _SLOT * _SLOTS)  # a full disk is told now, not by a signal at a count
+            kept = mmap.mmap(handle, _SLOT * _SLOTS)
+            path.rename(self._folder / f"{path.name[1:]}.book")
+        except OSError:
+            os.close(handle)
+            with suppress(OSError):
+                path.unlink()
+            return
+        with self._lock:
+            kept[:] = self._map[:]
+            self._handle, self._map = handle, kept
 
     def count(self, site: str, term: str, by: int = 1) -> None:
         with self._lock:
@@ -51,6 +84,11 @@ class Books:
                 at = self._new_slot(site, term)
             _COUNT.pack_into(self._map, at, _COUNT.unpack_from(self._map, at)[0] + by)
 
+    def time(self, what: str, seconds: float) -> None:
+        """Count how long something of `TIMED` took."""
+        self.count(what, _TERM_OF[bisect_left(LATENCIES, seconds)])
+        self.count(what, "microseconds", int(seconds * 1_000_000))
+
     def _new_slot(self, site: str, term: str) -> int:
         if len(self._slots) >= _SLOTS:
             raise RuntimeError("the books are full")
@@ -58,11 +96,17 @@ class Books:
         key = f"{site}\0{term}".encode()[:_KEY_BYTES]
         self._map[at + _COUNT.size : at + _COUNT.size + len(key)] = key
         self._slots[site, term] = at
-        return at + 0
+        return at
 
     def close(self) -> None:
-        self._map.close()
-        os.close(self._handle)
+        """Let the file go. What is counted after this is in memory only."""
+        with self._lock:
+            self._closed = True
+            self._map.close()
+            self._map = mmap.mmap(-1, _SLOT * _SLOTS)
+            if self._handle is not None:
+                os.close(self._handle)
+                self._handle = None
 
 
 def read(path: Path) -> Counter[Key]:
@@ -77,27 +121,70 @@ def read(path: Path) -> Counter[Key]:
     return counts
 
 
+def unanswered(counts: Counter[Key]) -> Counter[Key]:
+    """What a process that has ended received and neither dropped nor accepted: it was in flight then."""
+    open_ = Counter({(site, "unanswered"): count for (site, term), count in counts.items() if term == "received"})
+    for (site, term), count in counts.items():
+        if term == "accepted" or term.startswith("dropped."):
+            open_[site, "unanswered"] -= count
+    return +open_
+
+
 class Tally:
-    """What the back office knows: counts of confirmed rows and of ended processes. One writer: the back office."""
+    """What the back office knows: counts of confirmed rows and of ended processes. One writer: the back office.
+
+    `sent` are the batches that may be in the store and are not counted yet.
+    """
 
     def __init__(self, data_dir: Path) -> None:
         self._folder = data_dir / "books"
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._path = self._folder / "tally.json"
         self.counts: Counter[Key] = Counter()
-        self.last: dict[str, str] = {}
+        self.last: dict[str, list[str]] = {}
+        self.sent: set[str] = set()
         if self._path.exists():
             kept = json.loads(self._path.read_text())
             self.counts.update({(site, term): count for site, term, count in kept["counts"]})
             self.last = kept["last"]
+            self.sent = set(kept.get("sent", ()))
+
+    def begin(self, batch: str) -> None:
+        """From now on this batch may be in the store."""
+        if batch not in self.sent:
+            with self._unless_refused():
+                self.sent.add(batch)
+
+    def confirm(self, batch: str, counts: Counter[Key]) -> bool:
+        """The store has this batch: count it, unless that was done (a segment may come back from a backup)."""
+        if batch not in self.sent:
+            return False
+        with self._unless_refused():
+            self.counts.update(counts)
+            self.sent.discard(batch)
+        return True
 
     def add(self, lane: str, name: str, counts: Counter[Key]) -> None:
         """Count something that has a name (a batch, a book), once: again with the same name counts nothing."""
-        if self.last.get(lane) == name:
+        names = self.last.get(lane, [])
+        if name in names:
             return
-        self.counts.update(counts)
-        self.last[lane] = name
-        self._save()
+        with self._unless_refused():
+            self.counts.update(counts)
+            self.last[lane] = [*names[1 - _REMEMBERED :], name]
+            self.sent.discard(name)
+
+    @contextmanager
+    def _unless_refused(self) -> Iterator[None]:
+        """Save what the block changes. When the disk refuses, nothing has changed: it is done again later, and what
+        the file does not say must not be held for counted."""
+        before = Counter(self.counts), dict(self.last), set(self.sent)
+        yield
+        try:
+            self._save()
+        except OSError:
+            self.counts, self.last, self.sent = before
+            raise
 
     def fold(self) -> None:
         """Take over the counts of processes that have ended, and remove their files."""
@@ -108,7 +195,8 @@ class Tally:
             except BlockingIOError:
                 continue
             else:
-                self.add("book", path.name, read(path))
+                counts = read(path)
+                self.add("book", path.name, counts + unanswered(counts))
                 path.unlink()
             finally:
                 os.close(handle)
@@ -117,7 +205,7 @@ class Tally:
         """All counts of this host, those of living processes included."""
         total = Counter(self.counts)
         for path in self._folder.glob("*.book"):
-            if self.last.get("book") != path.name:
+            if path.name not in self.last.get("book", ()):
                 try:
                     total.update(read(path))
                 except FileNotFoundError:
@@ -125,7 +213,10 @@ class Tally:
         return total
 
     def _save(self) -> None:
-        kept = {"counts": [[*key, count] for key, count in sorted(self.counts.items())], "last": self.last}
+        counts = [[*key, count] for key, count in sorted(self.counts.items())]
         draft = self._path.with_suffix(".tmp")
-        draft.write_text(json.dumps(kept))
+        with draft.open("w") as file:
+            json.dump({"counts": counts, "last": self.last, "sent": sorted(self.sent)}, file)
+            file.flush()
+            os.fdatasync(file.fileno())  # or a power cut may leave an empty file of this name
         draft.replace(self._path)

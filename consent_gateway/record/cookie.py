@@ -50,7 +50,8 @@ class Cookies:
             return UNKNOWN
         found: Consent | None = None
         for pair in [part for part in map(str.strip, header.split(";")) if part.startswith(wanted)][:_MOST_COOKIES]:
-            decoded = self._decode(pair[len(wanted) :].strip('"'), site)
+            value = pair[len(wanted) :].strip('"')
+            decoded = self._decode(value, site) if len(value) <= MAX_BYTES else None  # nothing long into the cache
             if decoded is None:
                 continue
             consent, until = decoded
@@ -77,7 +78,7 @@ class Cookies:
 
     def _check(self, value: str, site: str) -> tuple[Consent, int] | None:
         """The state in a cookie's value and until when it counts; `None` unless it is whole and ours."""
-        if len(value) > MAX_BYTES or not value.isascii():
+        if not value.isascii():
             return None
         try:
             text = self._signer(site).unsign(value).decode()
@@ -128,11 +129,11 @@ def _encode(consent: Consent) -> bytes:
 
 def add_months(ms: int, months: int) -> int:
     """A moment so many months later, on the last day where the month is shorter. Milliseconds, UTC."""
-    moment = datetime.fromtimestamp(ms / 1000, UTC)
+    moment = datetime.fromtimestamp(ms // 1000, UTC)
     index = moment.year * 12 + moment.month - 1 + months
     year, month = index // 12, index % 12 + 1
     day = min(moment.day, monthrange(year, month)[1])
-    return int(moment.replace(year=year, month=month, day=day).timestamp() * 1000)
+    return int(moment.replace(year=year, month=month, day=day).timestamp()) * 1000 + ms % 1000
 
 
 def _base36(number: int) -> str:

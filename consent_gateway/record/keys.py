@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from base64 import b64decode, b64encode
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -22,12 +23,14 @@ from ..rule.errors import ConfigError
 log = logging.getLogger("consent_gateway")
 
 _LONGEST_ADDRESS = 45
+_KEY_BYTES = 32
+_MONTH = re.compile(r"\d{4}-\d\d")
 
 
 class Keys:
     """The keys of one installation. Every process of the host shares them through the directory."""
 
-    def __init__(self, directory: Path, secrets: tuple[str, ...] = ()) -> None:
+    def __init__(self, directory: Path, secrets: tuple[str, ...] = (), person: bytes | None = None) -> None:
         self.directory = directory
         try:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -41,6 +44,8 @@ class Keys:
             if made:
                 log.warning("made a secret in %s: back it up; set CONSENT_GATEWAY_SECRET for several hosts", directory)
         self.secrets = secrets  # the newest last
+        if person is not None:
+            self._take_up(person)
         self.person = self._key("person")
         self._cipher = lru_cache(4)(lambda month: AESGCM(self._key(f"address-{month}")))
 
@@ -54,7 +59,7 @@ class Keys:
     def decrypt_address(self, text: str) -> str | None:
         """The address again; `None` when its month's key was destroyed or the text is not ours."""
         month, _, sealed = text.partition(".")
-        if not (self.directory / f"address-{month}").exists():
+        if not _MONTH.fullmatch(month) or not (self.directory / f"address-{month}").exists():
             return None
         try:
             raw = b64decode(sealed)
@@ -66,16 +71,31 @@ class Keys:
     def receipt(self) -> Ed25519PrivateKey:
         return Ed25519PrivateKey.from_private_bytes(self._key("receipt"))
 
+    def _take_up(self, person: bytes) -> None:
+        """The durable pseudonym's key as it is set. Another than the one in use would part everyone from their rows."""
+        path = self.directory / "person"
+        try:
+            write_once(path, person)
+        except OSError as error:
+            raise ConfigError(f"the key {str(path)!r} can't be made: {error.strerror}") from None
+        if self._key("person") != person:
+            raise ConfigError(
+                f"CONSENT_GATEWAY_PERSON_KEY is not the key in {str(path)!r}, which the stored persons were made with; "
+                f"allowed is the same one: base64 -w0 {path}"
+            )
+
     def _key(self, name: str) -> bytes:
         """32 random bytes in a file of that name; of several processes that make it at once, the first wins."""
         path = self.directory / name
         try:
-            return path.read_bytes()
-        except FileNotFoundError:
-            write_once(path, os.urandom(32))
-            return path.read_bytes()
+            if not path.exists():
+                write_once(path, os.urandom(_KEY_BYTES))
+            key = path.read_bytes()
         except OSError as error:
-            raise ConfigError(f"the key {str(path)!r} can't be read: {error.strerror}") from None
+            raise ConfigError(f"the key {str(path)!r} can't be read or made: {error.strerror}") from None
+        if len(key) != _KEY_BYTES:  # cut short by a bad copy, it would be guessed
+            raise ConfigError(f"the key {str(path)!r} has {len(key)} bytes: allowed are {_KEY_BYTES}")
+        return key
 
 
 def write_once(path: Path, data: bytes) -> None:

@@ -9,10 +9,13 @@ scrubbed.
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import os
 import struct
 import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
@@ -20,8 +23,47 @@ from typing import Any
 import msgspec
 
 from ..rule.errors import LedgerError
+from .group import Group, Overloaded
+from .spool import sync_folder
 
-_STOP = struct.Struct("<QQB")  # person, milliseconds since 1970, why
+_MOST_WAITING = 1000  # choices that may wait for the disk at once
+
+# person, milliseconds since 1970, why; 32 bytes never lie across two blocks, so a full disk takes all of it or none
+_STOP = struct.Struct("<QQB15x")
+
+
+class File:
+    """A file that any number of processes append to, and what it takes to have it on the disk.
+
+    `OSError` where the disk refuses.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._folder = path.parent
+        self._named = False
+        self.handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def append(self, data: bytes) -> None:
+        """All of it or nothing."""
+        fcntl.flock(self.handle, fcntl.LOCK_EX)
+        try:
+            size = os.fstat(self.handle).st_size
+            if os.write(self.handle, data) < len(data):
+                os.ftruncate(self.handle, size)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        finally:
+            fcntl.flock(self.handle, fcntl.LOCK_UN)
+
+    def sync(self) -> None:
+        """Wait until what was appended is on the disk, at the first time the file's name too."""
+        os.fdatasync(self.handle)
+        if not self._named:
+            sync_folder(self._folder)
+            self._named = True
+
+    def close(self) -> None:
+        os.close(self.handle)
 
 
 class Ledger:
@@ -29,27 +71,23 @@ class Ledger:
 
     def __init__(self, data_dir: Path) -> None:
         self.folder = data_dir / "ledger"
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._encode = msgspec.json.Encoder().encode
+        self._months: dict[str, File] = {}  # an old month's is not closed: its sync may be under way
 
-    def append(self, record: dict[str, Any], month: str) -> int:
-        """Write one record and return a handle of its file, to be synced and closed. `month` is `2026-11`."""
-        data = self._encode(record) + b"\n"
+    def append(self, record: dict[str, Any], month: str) -> File:
+        """Write one record and return its file, to be synced. `month` is `2026-11`. By one thread at a time."""
         try:
-            handle = os.open(self.folder / f"{month}.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX)
-                size = os.fstat(handle).st_size
-                if os.write(handle, data) < len(data):
-                    os.ftruncate(handle, size)
-                    raise LedgerError("the choice could not be recorded: the disk is full")
-                fcntl.flock(handle, fcntl.LOCK_UN)
-            except BaseException:
-                os.close(handle)
-                raise
+            file = self._months.get(month)
+            if file is None:
+                file = self._months[month] = File(self.folder / f"{month}.jsonl")
+            file.append(self._encode(record) + b"\n")
         except OSError as error:
             raise LedgerError(f"the choice could not be recorded: {error.strerror}") from error
-        return handle
+        return file
+
+    def close(self) -> None:
+        while self._months:
+            self._months.popitem()[1].close()
 
 
 class Stop(IntEnum):
@@ -68,24 +106,28 @@ class Stops:
     """
 
     def __init__(self, data_dir: Path) -> None:
-        folder = data_dir / "ledger"
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._handle = os.open(folder / "stops", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        self._path = data_dir / "ledger" / "stops"
+        self._file: File | None = None
+        self._handle: int | None = None  # to read: a disk that takes nothing can still be read
         self._lock = threading.Lock()
         self._read = 0
         self.seen: list[tuple[int, int, Stop]] = []
         self._by_person: dict[int, list[tuple[int, Stop]]] = {}
         self.newest = 0
 
-    def add(self, person: int, at: int, why: Stop) -> int:
-        """Write a stop, and return the handle to sync."""
-        if os.write(self._handle, _STOP.pack(person, at, why)) < _STOP.size:
-            raise LedgerError("the end of a consent could not be recorded: the disk is full")
-        return self._handle
+    def add(self, person: int, at: int, why: Stop) -> File:
+        """Write a stop, and return the file to sync. By one thread at a time."""
+        try:
+            if self._file is None:
+                self._file = File(self._path)
+            self._file.append(_STOP.pack(person, at, why))
+        except OSError as error:
+            raise LedgerError(f"the end of a consent could not be recorded: {error.strerror}") from error
+        return self._file
 
     def of(self, person: int) -> list[tuple[int, Stop]]:
         """The stops of a person as (milliseconds, why), oldest first; empty for nearly everyone."""
-        if os.fstat(self._handle).st_size > self._read:
+        if self._handle is None or os.fstat(self._handle).st_size > self._read:
             self.look()
         return self._by_person.get(person, [])
 
@@ -96,6 +138,11 @@ class Stops:
     def look(self) -> None:
         """Take in what other processes wrote."""
         with self._lock:
+            if self._handle is None:
+                try:
+                    self._handle = os.open(self._path, os.O_RDONLY)
+                except FileNotFoundError:
+                    return  # nobody has stopped yet
             while len(data := os.pread(self._handle, _STOP.size * 4096, self._read)) >= _STOP.size:
                 whole = len(data) - len(data) % _STOP.size
                 for person, at, why in _STOP.iter_unpack(data[:whole]):
@@ -105,47 +152,50 @@ class Stops:
                 self._read += whole
 
     def close(self) -> None:
-        os.close(self._handle)
+        with self._lock:
+            if self._handle is not None:
+                os.close(self._handle)
+                self._handle = None
+            if self._file is not None:
+                self._file.close()
+                self._file = None
 
 
 class SharedSync:
-    """One `fdatasync` for all that wait: a sync costs the same for one record and for a hundred."""
+    """Writes in a thread, then one `fdatasync` for all that wait: a hundred records cost as much as one."""
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
-        self._running = False
+        self._group = Group("consent-gateway-sync", _write_and_sync, _MOST_WAITING)
 
-    async def wait(self, handle: int) -> None:
-        """Return once what was written to this handle is on the disk. `OSError` when the disk refuses."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[None] = loop.create_future()
-        self._waiting.append((handle, future))
-        if not self._running:
-            self._running = True
-            task = loop.create_task(self._sync_all(loop))
-            task.add_done_callback(lambda _: None)  # keeps it until it is done
-        await future
+    async def wait(self, write: Callable[[], File]) -> None:
+        """Return once what `write` wrote is on the disk. `LedgerError` or `OSError` when the disk refuses."""
+        await asyncio.wrap_future(self.start(write))
 
-    async def _sync_all(self, loop: asyncio.AbstractEventLoop) -> None:
-        while self._waiting:
-            batch, self._waiting = self._waiting, []
-            results = await loop.run_in_executor(None, _sync, [handle for handle, _ in batch])
-            for handle, future in batch:
-                error = results.get(handle)
-                if future.done():
-                    continue
-                if error is None:
-                    future.set_result(None)
-                else:
-                    future.set_exception(error)
-        self._running = False
-
-
-def _sync(handles: list[int]) -> dict[int, OSError]:
-    errors: dict[int, OSError] = {}
-    for handle in set(handles):
+    def start(self, write: Callable[[], File]) -> Future[None]:
+        """The same for a caller outside the event loop, or one that does not wait."""
         try:
-            os.fdatasync(handle)
+            return self._group.put(write)
+        except Overloaded:
+            raise LedgerError("the choice could not be recorded: too many wait for the disk") from None
+
+    def close(self, seconds: float) -> bool:
+        """Finish within that time, or say that it did not: then the files are still in use."""
+        return self._group.close(seconds)
+
+
+def _write_and_sync(writes: list[Callable[[], File]]) -> list[Exception | None]:
+    errors: list[Exception | None] = []
+    files: list[File | None] = []
+    for write in writes:
+        try:
+            files.append(write())
+            errors.append(None)
+        except Exception as error:
+            files.append(None)
+            errors.append(error)
+    for file in {file for file in files if file is not None}:
+        try:
+            file.sync()
         except OSError as error:
-            errors[handle] = error
+            errors = [error if file is other else before for other, before in zip(files, errors, strict=True)]
     return errors

@@ -6,6 +6,7 @@ the back office ends when it gets it alone) and `office` (held by the one back o
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import http.client
 import os
@@ -91,7 +92,12 @@ class Lock:
 
     def take(self, *, shared: bool = False, wait: bool = False) -> bool:
         """Take it, or say at once that another holds it (unless told to wait)."""
-        handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            if error.errno != errno.EROFS:
+                raise
+            handle = os.open(self._path, os.O_RDONLY)  # enough for a lock of a local file system
         try:
             fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
@@ -99,6 +105,11 @@ class Lock:
             return False
         self._handle = handle
         return True
+
+    def fileno(self) -> int:
+        """For a child that inherits it: then both hold it, and it is free when both have let go."""
+        assert self._handle is not None
+        return self._handle
 
     def free(self) -> None:
         if self._handle is not None:

@@ -24,7 +24,7 @@ class Repeats:
         self._path = directory / f"seen-{day}"
         handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            os.ftruncate(handle, _BUCKETS * _BUCKET.size)
+            os.posix_fallocate(handle, 0, _BUCKETS * _BUCKET.size)  # no room is told now, not by a signal at an id
             self._map = mmap.mmap(handle, _BUCKETS * _BUCKET.size)
         finally:
             os.close(handle)

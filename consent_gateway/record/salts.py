@@ -11,6 +11,7 @@ import logging
 import os
 import shutil
 import time
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -20,7 +21,7 @@ from .keys import write_once
 log = logging.getLogger("consent_gateway")
 
 _SHARED_MEMORY = Path("/dev/shm")
-_SALT_BYTES = 32
+SALT_BYTES = 32
 
 
 def memory_dir(data_dir: Path) -> Path:
@@ -36,7 +37,8 @@ def memory_dir(data_dir: Path) -> Path:
     except OSError as error:
         fallback = data_dir / "salts"
         log.warning("no private folder in %s (%s): salts lie in %s", _SHARED_MEMORY, error.strerror, fallback)
-        fallback.mkdir(parents=True, mode=0o700, exist_ok=True)
+        with suppress(OSError):  # then there is no salt, and so no event: the site starts all the same
+            fallback.mkdir(parents=True, mode=0o700, exist_ok=True)
         return fallback
 
 
@@ -54,27 +56,30 @@ class Salts:
     def __init__(self, directory: Path, zone: ZoneInfo) -> None:
         self.directory = directory
         self._zone = zone
-        self._start = self._end = 0
-        self._salt = b""
+        self._day: tuple[int, int, bytes] = (0, 0, b"")  # one value: another thread never sees half a midnight
 
     def of(self, at: int) -> bytes | None:
         now = int(time.time() * 1000)
-        if not self._start <= now < self._end:
-            self._turn(now)
-        return self._salt if self._start <= at < self._end else None
+        start, end, salt = self._day
+        if not start <= now < end:
+            start, end, salt = self._day = self._turn(now)
+        return salt if start <= at < end else None
 
-    def _turn(self, now: int) -> None:
+    def keep(self) -> None:
+        """Called now and then by a thread that may wait, so that midnight is turned before a request finds it."""
+        self.of(0)
+
+    def _turn(self, now: int) -> tuple[int, int, bytes]:
         """Midnight: make or take up the new day's salt, and destroy the others."""
         today = datetime.fromtimestamp(now / 1000, self._zone).date()
         path = self.directory / f"salt-{today}"
         if not path.exists():
-            write_once(path, os.urandom(_SALT_BYTES))
+            write_once(path, os.urandom(SALT_BYTES))
         salt = path.read_bytes()
-        self._start, self._end = bounds(today, self._zone)
-        self._salt = salt
         for other in self.directory.glob("salt-*"):
             if other.name != path.name:
                 destroy(other)
+        return (*bounds(today, self._zone), salt)
 
 
 class RunSalts:
@@ -92,7 +97,7 @@ class RunSalts:
             day = datetime.fromtimestamp(at / 1000, self._zone).date()
             path = self.directory / f"salt-{day}"
             if not path.exists():
-                write_once(path, os.urandom(_SALT_BYTES))
+                write_once(path, os.urandom(SALT_BYTES))
             salt = path.read_bytes()
             self._day = (*bounds(day, self._zone), salt)
         return salt

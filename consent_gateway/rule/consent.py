@@ -132,7 +132,7 @@ def choose(
         wanted = frozenset(name for name, yes in named.items() if yes) & purposes
         granted = wanted if hidden and wanted else (granted - named.keys()) | wanted
     elif action in (Action.REJECT_ALL, Action.WITHDRAW):
-        granted = frozenset()
+        granted, lifted = frozenset(), False  # and a signal that was lifted counts again
     elif action is Action.OBJECT:
         objection, lifted = True, False
     elif action is Action.UNOBJECT:

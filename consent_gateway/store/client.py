@@ -10,7 +10,10 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 from urllib.parse import urlsplit
 
 import clickhouse_connect
@@ -21,6 +24,7 @@ from ..rule.errors import ConfigError, StoreError
 
 DATABASE = "consent_gateway"
 Failure = (ClickHouseError, OSError)  # what the client raises when the store refuses, hangs or is away
+_ROOM = 32 * 1024**2  # bytes that must be free when the embedded engine makes its tables
 
 
 def prepare(data_dir: Path) -> None:
@@ -32,12 +36,17 @@ def prepare(data_dir: Path) -> None:
     os.chdir(private)
 
 
-def connect(dsn: str, *, timeout: float = 30) -> Client:
-    """A client of the database, which is made when it is not there. One client for each concurrent use."""
+def connect(
+    dsn: str, *, timeout: float = 30, on_cluster: str = "", settings: Mapping[str, Any] = MappingProxyType({})
+) -> Client:
+    """A client of the database, which is made when it is not there. One client for each concurrent use.
+
+    `on_cluster` and `settings` (for every statement) are a `Layout`'s.
+    """
     parts = urlsplit(dsn)
     try:
         if parts.scheme == "chdb":
-            Path(parts.path).mkdir(parents=True, exist_ok=True, mode=0o700)
+            _look_after(Path(parts.path))
             client = clickhouse_connect.get_client(dsn=dsn)
         else:
             client = clickhouse_connect.get_client(
@@ -46,9 +55,9 @@ def connect(dsn: str, *, timeout: float = 30) -> Client:
                 autogenerate_session_id=False,
                 connect_timeout=5,
                 send_receive_timeout=timeout,
-                settings={"async_insert": 0},
+                settings={"async_insert": 0} | dict(settings),
             )
-        client.command(f"CREATE DATABASE IF NOT EXISTS {DATABASE} ENGINE = Atomic")
+        client.command(f"CREATE DATABASE IF NOT EXISTS {DATABASE}{on_cluster} ENGINE = Atomic")
         client.database = DATABASE
         return client
     except ModuleNotFoundError:
@@ -58,6 +67,20 @@ def connect(dsn: str, *, timeout: float = 30) -> Client:
         ) from None
     except Failure as error:
         raise StoreError(f"no connection to the store: {first_line(error)}") from error
+
+
+def _look_after(store: Path) -> None:
+    """Make the embedded store's folder. On a full disk the engine "makes" a database or table with an empty definition
+    and reports success, and then never opens again. So it makes none without room; and where there are no rows yet,
+    nothing is lost by taking an empty definition away.
+    """
+    store.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not any(store.glob("store/*/*/*_*_*_*/columns.txt")):
+        for definition in (*store.glob("metadata/*.sql"), *store.glob("store/*/*/*.sql")):
+            if not definition.stat().st_size:
+                definition.unlink()
+    if not (store / "metadata" / DATABASE / "events.sql").exists() and shutil.disk_usage(store).free < _ROOM:
+        raise StoreError(f"the disk has no room to make the tables: {_ROOM >> 20} MiB must be free in {store}")
 
 
 def first_line(error: BaseException) -> str:

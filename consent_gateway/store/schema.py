@@ -2,37 +2,90 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 from clickhouse_connect.driver.client import Client
 
 from ..rule.columns import COLUMNS, RETENTION_DAYS, Column
-from ..rule.purposes import MEASUREMENT
+from ..rule.purposes import ANALYTICS, MEASUREMENT
 from .client import DATABASE
-
-# Inserts whose tokens are remembered. A batch is tried again within seconds, and counted first after a crash.
-_TOKENS = 10_000
+from .layout import SINGLE, Layout
 
 SORT_KEY = ("site", "toDate(at)", "type", "path", "visitor", "at")
+STOP_DAYS = RETENTION_DAYS[ANALYTICS] + 31  # outlives every row and every cookie that it could be about
+_STOP_COLUMNS = """\
+    `person` UInt64 COMMENT 'whose consent ended, who objected or was erased',
+    `at` DateTime64(3, 'UTC') COMMENT 'since when',
+    `why` Enum8('withdrawn' = 1, 'objected' = 2, 'erased' = 3) COMMENT 'what happened',
+    `host` LowCardinality(String) COMMENT 'the host that published it',
+    `received` DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') COMMENT 'when it was told, by the clock of the store'"""
 
 
-def events_table() -> str:
+def statements(layout: Layout = SINGLE, *, several_hosts: bool = False) -> Iterator[str]:
+    """What makes the tables, in order. Only several hosts need `stops`: one has the file of them."""
+    yield events_table(layout)
+    if layout.cluster:
+        yield layout.distributed("events", _columns(ttl=False))
+    if several_hosts:
+        yield stops_table(layout)
+        if layout.cluster:
+            yield layout.distributed("stops", _STOP_COLUMNS)
+
+
+def events_table(layout: Layout = SINGLE) -> str:
     """The statement that makes `events`. One partition a month of `at`, as a segment has one month."""
-    columns = ",\n".join(f"    {_column(column)}" for column in COLUMNS)
     return (
-        f"CREATE TABLE IF NOT EXISTS {DATABASE}.events\n(\n{columns}\n)\n"
-        f"ENGINE = MergeTree\nPARTITION BY toYYYYMM(at)\nORDER BY ({', '.join(SORT_KEY)})\n"
+        f"CREATE TABLE IF NOT EXISTS {DATABASE}.{layout.local('events')}{layout.on_cluster}\n(\n{_columns()}\n)\n"
+        f"ENGINE = {layout.engine('events')}\nPARTITION BY toYYYYMM(at)\nORDER BY ({', '.join(SORT_KEY)})\n"
         f"TTL toDateTime(received_at) + INTERVAL {RETENTION_DAYS[MEASUREMENT]} DAY\n"
-        f"SETTINGS non_replicated_deduplication_window = {_TOKENS}, old_parts_lifetime = 60"
+        f"SETTINGS {layout.remembers}, old_parts_lifetime = 60, fsync_after_insert = 1, fsync_part_directory = 1"
     )
 
 
-def _column(column: Column) -> str:
+def stops_table(layout: Layout) -> str:
+    """The statement that makes `stops`: how the hosts tell each other. The same stop told twice becomes one row."""
+    return (
+        f"CREATE TABLE IF NOT EXISTS {DATABASE}.{layout.local('stops')}{layout.on_cluster}\n(\n{_STOP_COLUMNS}\n)\n"
+        f"ENGINE = {layout.engine('stops', 'Replacing')}\nORDER BY (person, at, why)\n"
+        f"TTL toDateTime(at) + INTERVAL {STOP_DAYS} DAY"
+    )
+
+
+def _columns(*, ttl: bool = True) -> str:
+    """The columns as the register has them; a distributed table has no TTL."""
+    return ",\n".join(f"    {_column(column, ttl=ttl)}" for column in COLUMNS)
+
+
+def _column(column: Column, *, ttl: bool) -> str:
     words = column.words.replace("'", "\\'")
     line = f"`{column.name}` {column.type} COMMENT '{words}'"
-    if column.kept_days < RETENTION_DAYS[MEASUREMENT]:
+    if ttl and column.kept_days < RETENTION_DAYS[MEASUREMENT]:
         line += f" TTL toDateTime(received_at) + INTERVAL {column.kept_days} DAY"
     return line
 
 
-def apply(client: Client) -> None:
+def apply(client: Client, layout: Layout = SINGLE, *, several_hosts: bool = False) -> None:
     """Make what is not there."""
-    client.command(events_table())
+    for statement in statements(layout, several_hosts=several_hosts):
+        client.command(statement)
+
+
+def inspect(client: Client, layout: Layout = SINGLE) -> dict[str, Any]:
+    """What `doctor` asks: version, rows, where the live table differs from the register, parts that the engine set
+    aside as damaged."""
+    table = {"table": layout.local("events"), "database": DATABASE}
+    where = "WHERE database = {database:String} AND table = {table:String}"
+    columns = client.query(f"SELECT name, type FROM system.columns {where}", parameters=table).result_rows
+    live = {name: kind for name, kind in columns}
+    wanted = {column.name: column.type for column in COLUMNS}
+    drift = [f"{name} is missing" for name in wanted.keys() - live.keys()]
+    drift += [f"{name} is in no register" for name in live.keys() - wanted.keys()]
+    drift += [f"{name} is {live[name]}, not {kind}" for name, kind in wanted.items() if live.get(name, kind) != kind]
+    parts = client.query(f"SELECT name FROM system.detached_parts {where}", parameters=table).result_rows
+    return {
+        "version": client.command("SELECT version()"),
+        "rows": client.command(f"SELECT count() FROM {layout.local('events')}"),
+        "drift": sorted(drift),
+        "detached": [name for (name,) in parts],
+    }

@@ -58,7 +58,7 @@ reject_all  | given            |               | yes    | withdrawn |         | 
 reject_all  | withdrawn        |               |        | withdrawn |         |   |     |
 reject_all  | expired          |               |        | refused   |         |   |     |
 reject_all  | objected         |               |        | refused   |         | o |     |
-reject_all  | lifted           |               | yes    | refused   |         |   |     | l
+reject_all  | lifted           |               | yes    | refused   |         |   |     |
 withdraw    | both             |               |        | withdrawn |         |   |     |
 withdraw    | objected given   |               |        | withdrawn |         | o |     |
 withdraw    | unknown          |               |        | refused   |         |   |     |

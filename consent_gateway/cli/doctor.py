@@ -1,0 +1,210 @@
+"""`consent-gateway doctor`: is this installation sound, and what to do where it isn't."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import stat
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from secrets import token_hex
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+import typer
+from pydantic import SecretStr
+from rich.table import Table
+from starlette.responses import HTMLResponse
+from starlette.types import Message, Receive, Scope, Send
+
+from ..app import ConsentGateway, running_office
+from ..config.settings import Settings
+from ..record.salts import memory_dir
+from ..rule.errors import ConsentGatewayError
+from .common import ask_office, console, read_settings
+
+_CANARY = "203.0.113.77"  # RFC 5737: nobody's
+_LOW_DISK = 1_000_000_000
+_OLD_SECONDS = 60.0
+_MARK = {"good": "[green]✓[/]", "note": "[yellow]![/]", "bad": "[red]✗[/]"}
+
+
+class Finding(NamedTuple):
+    """One line of the page: `good`, `note` or `bad`, what was found, and what to do about it."""
+
+    grade: str
+    words: str
+    advice: str = ""
+
+
+def doctor() -> None:
+    """Check this installation: settings, disk, keys, proxies, store, spool, books, and a canary address.
+
+    Each line says what to do. Ends with 1 when something is wrong, so that a monitor can run it.
+    """
+    settings = read_settings()
+    findings = [*_files(settings), *_proxies(settings)]
+    try:
+        with running_office(settings):
+            findings += _store(ask_office(settings, "GET", "/store"))
+            findings += _spool(ask_office(settings, "GET", "/health"))
+            books = ask_office(settings, "GET", "/books")
+            findings += _balance(books)
+    except ConsentGatewayError as error:
+        books = []
+        findings.append(Finding("bad", f"the back office: {error}", "its log says more; is another one running?"))
+    findings += _canary(settings)
+    for grade, words, advice in findings:
+        console.print(f"{_MARK[grade]} {words}" + (f"\n    → {advice}" if advice else ""), soft_wrap=True)
+    if books:
+        console.print()
+        console.print(_books_table(books))
+    if any(finding.grade == "bad" for finding in findings):
+        raise typer.Exit(1)
+
+
+def _files(settings: Settings) -> Iterator[Finding]:
+    yield Finding("good", f"settings: {len(settings.site_names)} site(s), days end at midnight in {settings.TIMEZONE}")
+    for name, folder in (("DATA_DIR", settings.DATA_DIR), ("KEYS_DIR", settings.KEYS_DIR)):
+        if not folder.exists():
+            yield Finding("note", f"{name} {folder} is not there yet", "it is made at the first start")
+            continue
+        wide = [path for path in (folder, *folder.glob("*")) if stat.S_IMODE(path.stat().st_mode) & 0o077]
+        if name == "KEYS_DIR" and wide:
+            yield Finding("bad", f"others may read {wide[0]}", f"chmod -R go= {folder}")
+        else:
+            yield Finding("good", f"{name} is {folder}" + (", for this user only" if name == "KEYS_DIR" else ""))
+    data = settings.DATA_DIR.absolute()
+    free = shutil.disk_usage(next(path for path in (data, *data.parents) if path.exists())).free
+    advice = "" if free > _LOW_DISK else "make room: on a full disk page views are dropped, and senders told 503"
+    yield Finding("bad" if advice else "good", f"{free / 1e9:,.1f} GB free on the disk of the data", advice)
+    if settings.SALTS == "memory-file" and settings.DATA_DIR.exists():
+        memory = memory_dir(settings.DATA_DIR)
+        if memory.is_relative_to(settings.DATA_DIR.absolute()):
+            yield Finding(
+                "note", f"salts lie on the disk in {memory}", "give this host a memory file system at /dev/shm"
+            )
+        else:
+            yield Finding("good", f"salts lie in memory, in {memory}")
+    if time.time() < 1_760_000_000:
+        yield Finding("bad", "the clock of this host is years behind", "set it: consents and retention depend on it")
+
+
+def _proxies(settings: Settings) -> Iterator[Finding]:
+    if settings.TRUSTED_PROXIES:
+        yield Finding("good", f"{settings.PROXY_HEADER} is believed from {', '.join(settings.TRUSTED_PROXIES)}")
+    else:
+        advice = "behind a proxy set CONSENT_GATEWAY_TRUSTED_PROXIES, and start uvicorn with --no-proxy-headers"
+        yield Finding("note", "no proxy is trusted: the address is that of who connects", advice)
+
+
+def _store(found: dict[str, Any]) -> Iterator[Finding]:
+    if found["error"]:
+        yield Finding("bad", f"the store: {found['error']}", "the spool keeps the events until it answers again")
+        return
+    yield Finding("good", f"the store answers: ClickHouse {found['version']}, {found['rows']:,} events")
+    for drift in found["drift"]:
+        yield Finding("bad", f"the table differs from the register: {drift}", "bring it back, or restore a backup")
+    for part in found["detached"]:
+        yield Finding("bad", f"the engine set a damaged part aside: {part}", "restore it from a backup")
+
+
+def _spool(health: dict[str, Any]) -> Iterator[Finding]:
+    if health["oldest_seconds"] > _OLD_SECONDS:
+        words = f"{health['pending']} segments wait for the store, the oldest for {health['oldest_seconds']:,.0f} s"
+        yield Finding("bad", words, health["last_error"] or "see the back office's log")
+    else:
+        yield Finding("good", f"the spool is empty or fresh ({health['pending']} segments)")
+    for name in health["trouble"]:
+        yield Finding("bad", f"{name} in the spool can't be used", "look at it and move it away; nothing waits for it")
+
+
+def _balance(books: list[list[Any]]) -> Iterator[Finding]:
+    for site, counts in _by_site(books).items():
+        dropped = sum(count for term, count in counts.items() if term.startswith("dropped."))
+        missing = counts["received"] - counts["accepted"] - dropped - counts["unanswered"]
+        beyond = counts["confirmed"] + counts["aside"] + counts["erased"] - counts["accepted"]
+        if missing < 0 or beyond > 0:
+            words = f"the books of {site} don't balance, by {max(-missing, beyond):,}"
+            yield Finding("bad", words, "report this: it must not be")
+        else:
+            yield Finding("good", f"the books of {site} balance")
+
+
+def _by_site(books: list[list[Any]]) -> dict[str, Counter[str]]:
+    sites: dict[str, Counter[str]] = {}
+    for site, term, count in books:
+        sites.setdefault(site, Counter())[term] += count
+    return sites
+
+
+def _books_table(books: list[list[Any]]) -> Table:
+    table = Table(title="The books of this host", title_justify="left", title_style="bold", box=None, pad_edge=False)
+    sites = _by_site(books)
+    table.add_column("")
+    for site in sites:
+        table.add_column("no site" if site == "-" else site, justify="right")
+    for term in sorted({term for counts in sites.values() for term in counts}, key=_order):
+        name = term.replace("dropped.", "dropped: ").replace("_", " ")
+        table.add_row(name, *(f"{counts[term]:,}" for counts in sites.values()))
+    return table
+
+
+def _order(term: str) -> tuple[int, str]:
+    first = ("received", "dropped", "unanswered", "accepted", "aside", "erased", "confirmed")
+    name = term.partition(".")[0]
+    return (first.index(name) if name in first else len(first), term)
+
+
+def _canary(settings: Settings) -> Iterator[Finding]:
+    """Send an address through the real stack, in a folder of its own, and look for it in every byte written."""
+    with TemporaryDirectory(prefix="consent-gateway-doctor-") as place:
+        folder = Path(place)
+        own = {
+            "DATA_DIR": folder / "data",
+            "KEYS_DIR": folder / "keys",
+            "BACK_OFFICE": "external",
+            "SALTS": "memory-file",
+        }
+        seen = asyncio.run(_send_canary(settings.model_copy(update=own)))
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        shutil.rmtree(memory_dir(folder / "data"), ignore_errors=True)
+        written = b"".join(path.read_bytes() for path in files)
+    if _CANARY.encode() in written:
+        yield Finding("bad", "a canary address came through to the disk", "report this: it must not be")
+    elif settings.SCRUB_SCOPE and _CANARY in seen:
+        yield Finding("bad", "a canary address came through to the site", "is another middleware around the gateway?")
+    else:
+        network = "203.0.113.0/24" if settings.ADDRESS_MODE == "truncate" and settings.PREFIXES.v4 == 24 else ""
+        there = "" if network.encode() in written else ", but its event is not there either"
+        yield Finding("note" if there else "good", f"a canary address sent through the gateway is nowhere{there}")
+
+
+async def _send_canary(settings: Settings) -> str:
+    """One page view from the canary address; what the site saw of it."""
+    seen: list[str] = []
+
+    async def site(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(repr((scope["client"], scope["headers"])))
+        await HTMLResponse("<p>a page</p>")(scope, receive, send)
+
+    async def nothing() -> Message:
+        return {"type": "http.request"}
+
+    async def away(message: Message) -> None:
+        return None
+
+    host = next(iter(settings.hosts), "localhost").encode()
+    scope: Scope = {
+        "type": "http", "method": "GET", "path": "/", "query_string": b"", "scheme": "http", "root_path": "",
+        "client": (_CANARY, 4711), "server": ("localhost", 80),
+        "headers": [(b"host", host), (b"x-real-ip", _CANARY.encode()), (b"user-agent", b"Mozilla/5.0 Firefox/140.0")],
+    }  # fmt: skip
+    gateway = ConsentGateway(site, settings)
+    try:
+        await gateway(scope, nothing, away)
+    finally:
+        gateway.close()
+    return "".join(seen)

@@ -1,0 +1,108 @@
+"""The sealer: judges each complete segment once more, and fixes its bytes. From then on it is the store's batch.
+
+Lines that are not as they were written are set aside; the lines of persons who withdrew, objected or were erased since
+are rewritten. Each step can be repeated after a `kill -9`, and none counts twice.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+
+from ..record.books import Key, Tally
+from ..record.ledger import Stop, Stops
+from ..record.spool import Spool, line, write_segment
+from ..rule.privacy import Row, when, without_purpose
+from ..rule.purposes import ANALYTICS, MEASUREMENT
+from .batch import Batch, read
+from .progress import Progress
+
+log = logging.getLogger("consent_gateway.forwarder")
+
+# Requests may be on their way with the old cookie when somebody objects. Later ones were judged by what they carried,
+# and may come after the objection was taken back.
+_ON_THE_WAY_MS = 60_000
+
+
+class Sealer:
+    """Works in the forwarder's thread, before and between batches."""
+
+    def __init__(self, spool: Spool, stops: Stops, tally: Tally, progress: Progress) -> None:
+        self._spool, self._stops, self._tally, self._progress = spool, stops, tally, progress
+
+    def seal(self) -> None:
+        """Seal what is complete; what resists is named, and does not hold up the rest."""
+        for path in self._spool.strangers():
+            self._progress.name_trouble(path, "is no segment; it is left alone, take it away")
+        self._stops.look()
+        for path in self._spool.complete():
+            try:
+                self._seal(path)
+            except OSError as error:
+                self._progress.name_trouble(path, f"can't be sealed now: {error.strerror}")
+
+    def set_aside(self, batch: Batch, suffix: str) -> None:
+        """Keep the broken lines for a human, and count them."""
+        write_segment(self._spool.aside / f"{batch.name}-{suffix}", batch.broken)
+        self._tally.add(suffix, batch.name, batch.broken_sites("aside"))
+        self._progress.aside += len(batch.broken)
+        log.error(
+            "%d damaged lines of segment %s are set aside in %s", len(batch.broken), batch.name, self._spool.aside
+        )
+
+    def _seal(self, path: Path) -> None:
+        target = self._spool.sealed / path.name
+        if target.exists():  # we died between the two last steps
+            path.unlink()
+            return
+        batch = read(path)
+        if batch.broken:
+            self.set_aside(batch, "damaged")
+        lines, gone = self._judge_again(batch)
+        if gone:
+            self._tally.add("seal", batch.name, gone)
+        if not lines:
+            path.unlink()
+        elif lines is batch.whole and not batch.broken:
+            path.rename(target)
+        else:
+            write_segment(target, lines)
+            path.unlink()
+
+    def _judge_again(self, batch: Batch) -> tuple[list[bytes], Counter[Key]]:
+        """The lines as they may be stored now (the same list when nobody in it has stopped anything), and what went."""
+        stopped = {person for person in batch.persons() if self._stops.of(person)}
+        gone: Counter[Key] = Counter()
+        if not stopped:
+            return batch.whole, gone
+        judged: list[bytes] = []
+        for text, head in zip(batch.whole, batch.heads, strict=True):
+            if head.person not in stopped:
+                judged.append(text)
+                continue
+            row: Row = msgspec.json.decode(text)
+            kept = _after_stops(row, self._stops.of(head.person))
+            if kept is row:
+                judged.append(text)
+            elif kept is None:
+                gone[head.site, "erased"] += 1
+            else:
+                event = {name: value for name, value in kept.items() if name != "batch"}
+                judged.append(line(batch.name.encode(), msgspec.json.encode(event), row.get("id", "")))
+        return (batch.whole if judged == batch.whole else judged), gone
+
+
+def _after_stops(row: Row, stops: list[tuple[int, Stop]]) -> Row | None:
+    """What of a spooled row may be kept after its person's stops; the same row when all of it may."""
+    kept: Row | None = row
+    for at, why in stops:
+        if kept is None or why is Stop.ERASED:
+            return None
+        if why is Stop.WITHDRAWN:
+            kept = without_purpose(kept, ANALYTICS)
+        elif when(at) <= row["at"] < when(at + _ON_THE_WAY_MS):
+            kept = without_purpose(kept, MEASUREMENT)
+    return kept

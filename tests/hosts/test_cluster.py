@@ -1,0 +1,159 @@
+"""What a cluster is told. No replicated server runs here; docs/cluster.md says what is shown and what is not.
+
+Three ways: the engine parses every statement; a double that plays a cluster of one receives exactly what is written
+here, and, `ON CLUSTER` and `Replicated…` left out, runs it, with a real `Distributed` table.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from consent_gateway.answers.reports import REPORTS, Question, ask
+from consent_gateway.config.settings import Settings
+from consent_gateway.office import Office
+from consent_gateway.record.ledger import Stop, Stops
+from consent_gateway.record.spool import Writer
+from consent_gateway.rule.errors import StoreError
+from consent_gateway.store import client as store
+from consent_gateway.store import schema
+from consent_gateway.store.layout import SINGLE, Layout
+from tests.clickhouse_double import ClickHouseDouble
+
+CLUSTER = Layout("main")
+NOW = int(time.time() * 1000)
+MONTH = time.strftime("%Y%m", time.gmtime(NOW / 1000))
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with ClickHouseDouble(tmp_path_factory.mktemp("plain")) as double:
+        client = store.connect(double.dsn)
+        yield client
+        client.close()
+
+
+@pytest.fixture
+def double(tmp_path: Path) -> Iterator[ClickHouseDouble]:
+    with ClickHouseDouble(tmp_path / "double", cluster="main") as double:
+        yield double
+
+
+@pytest.fixture
+def office(tmp_path: Path, double: ClickHouseDouble, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
+    """A back office on that cluster, its forwarder run by hand."""
+    monkeypatch.setattr(store, "prepare", lambda data_dir: None)  # it moves the process
+    settings = Settings(DATA_DIR=tmp_path / "data", KEYS_DIR=tmp_path / "keys", DSN=double.dsn, CLUSTER="main")
+    settings.DATA_DIR.mkdir()
+    office = Office(settings)
+    yield office
+    office.forwarder.close()
+
+
+def event(person: int, visitor: int) -> tuple[bytes, str]:
+    at = time.strftime("%Y-%m-%d %H:%M:%S.000", time.gmtime(NOW / 1000))
+    text = (
+        f'{{"site":"site","type":"page_view","at":"{at}","received_at":"{at}","consent":"given","purposes":["measurement",'
+        f'"analytics"],"path":"/p","city":"Gent","person":{person},"visitor":{visitor},"policy_version":"1"}}'
+    )
+    return text.encode(), ""
+
+
+def spool(office: Office, *events: tuple[bytes, str]) -> None:
+    writer = Writer(office.spool, 10**9)
+    writer.append(MONTH, events)
+    writer.let_go(everything=True)
+
+
+def test_without_a_cluster_nothing_of_it_is_said() -> None:
+    said = "\n".join(schema.statements(SINGLE, several_hosts=True))
+    assert not re.search("CLUSTER|Replicated|Distributed|_local|quorum", said)
+    assert not (SINGLE.insert_settings or SINGLE.count_settings or SINGLE.client_settings)
+
+
+def test_the_tables_of_a_cluster() -> None:
+    events, read, stops, read_stops = schema.statements(CLUSTER, several_hosts=True)
+    assert events.startswith("CREATE TABLE IF NOT EXISTS consent_gateway.events_local ON CLUSTER `main`\n")
+    engine = "ENGINE = ReplicatedMergeTree('/clickhouse/tables/{shard}/consent_gateway/events_local', '{replica}')\n"
+    assert engine in events
+    assert "replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800" in events
+    assert read.startswith("CREATE TABLE IF NOT EXISTS consent_gateway.events ON CLUSTER `main`\n")
+    assert read.endswith(
+        "ENGINE = Distributed('main', 'consent_gateway', 'events_local', if(visitor = 0, cityHash64(batch), visitor))"
+    )
+    assert "TTL" in events and "TTL" not in read
+    path = "'/clickhouse/tables/{shard}/consent_gateway/stops_local', '{replica}'"
+    assert f"ENGINE = ReplicatedReplacingMergeTree({path})\n" in stops
+    assert read_stops.endswith("ENGINE = Distributed('main', 'consent_gateway', 'stops_local', person)")
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_the_engine_parses_what_makes_the_tables(plain: Any, number: int) -> None:
+    statement = list(schema.statements(CLUSTER, several_hosts=True))[number]
+    assert "CreateQuery consent_gateway" in str(plain.command(f"EXPLAIN AST {statement}"))
+
+
+def test_a_visitor_s_day_lies_on_one_shard_and_days_spread(plain: Any) -> None:
+    """The sharding key over real numbers, as `Distributed` uses it: modulo the number of shards."""
+    key = "if(visitor = 0, cityHash64(batch), visitor)"
+    sql = (
+        "SELECT uniqExact(shard) FROM (SELECT {key} % 4 AS shard, n FROM (SELECT toUInt64({visitor}) AS visitor, "
+        "toLowCardinality(concat('202611-a-', toString(intDiv(number, 100)))) AS batch, number AS n "
+        "FROM numbers(10000)))"
+    )
+    assert plain.query(sql.format(key=key, visitor="1234567890123456789")).result_rows == [(1,)]
+    assert plain.query(sql.format(key=key, visitor="cityHash64(number)")).result_rows == [(4,)]
+    assert plain.query(sql.format(key=key, visitor="0")).result_rows == [(4,)]
+
+
+def test_the_way_of_an_event_into_a_cluster(office: Office, double: ClickHouseDouble, plain: Any) -> None:
+    """Inserted into the local table with a quorum, counted over all shards, scrubbed `ON CLUSTER`, read distributed."""
+    spool(office, event(7, 11), event(8, 12))
+    double.fault("status", match="INSERT INTO events_local", times=1)
+    with pytest.raises(StoreError, match="segment"):
+        office.forwarder.forward_all()
+    assert office.forwarder.forward_all() == 0
+    stops = Stops(office.settings.DATA_DIR)
+    stops.add(7, NOW, Stop.WITHDRAWN).sync()
+    stops.add(9, NOW, Stop.ERASED).sync()
+    stops.close()
+    client = office._connect()
+    assert office.scrubber.scrub(client, now=True) == 2
+    rows = client.query("SELECT person, visitor, city FROM events ORDER BY visitor").result_rows
+    assert rows == [(0, 11, ""), (8, 12, "Gent")]
+    today = time.strftime("%Y-%m-%d", time.gmtime(NOW / 1000))
+    question = office.question({"from": today, "to": today})
+    assert isinstance(question, Question)
+    assert ask(client, REPORTS["pages"], question) == [{"path": "/p", "visitors": 2, "page_views": 2}]
+    client.close()
+
+    asked = double.requests()
+    assert asked[0]["query"].startswith("SELECT ") or asked[0]["query"].startswith("CREATE DATABASE")
+    made = [request["query"] for request in asked if request["query"].startswith("CREATE")]
+    assert made[0] == "CREATE DATABASE IF NOT EXISTS consent_gateway ON CLUSTER `main` ENGINE = Atomic"
+    assert made[1:3] == list(schema.statements(CLUSTER))
+    inserts = [request for request in asked if request["query"].startswith("INSERT")]
+    assert {request["query"] for request in inserts} == {"INSERT INTO events_local FORMAT JSONEachRow"}
+    for request in inserts:
+        settings = request["settings"]
+        assert settings["insert_quorum"] == "auto" and settings["insert_quorum_parallel"] == "0"
+        assert int(settings["insert_quorum_timeout"]) < 30_000  # the client's own patience
+        assert re.fullmatch(MONTH + r"-\w+-\d+", settings["insert_deduplication_token"])
+    counts = [request for request in asked if request["query"].startswith("SELECT count() FROM events ")]
+    assert counts and all(request["settings"]["select_sequential_consistency"] == "1" for request in counts)
+    kills = {request["query"] for request in asked if request["query"].startswith("KILL")}
+    assert kills == {"KILL QUERY ON CLUSTER `main` WHERE query_id = {id:String} SYNC"}
+    changes = [request["query"] for request in asked if request["query"].startswith("ALTER")]
+    assert len(changes) == 3 and all(text.startswith("ALTER TABLE events_local ON CLUSTER `main` ") for text in changes)
+    looks = [request["query"] for request in asked if "system.mutations" in request["query"]]
+    assert looks and all("clusterAllReplicas('main', system.mutations)" in text for text in looks)
+    reads = [request for request in asked if "FROM events" in request["query"]]
+    assert all(request["settings"]["optimize_skip_unused_shards"] == "0" for request in reads)
+    for text in {*changes, *kills, *made, *looks}:
+        text = re.sub(r"\{id:String\}", "'x'", re.sub(r"\{persons:Array\(UInt64\)\}", "[1]", text))
+        plain.command("EXPLAIN AST " + re.sub(r"\{\w+:String\}", "'x'", text))
