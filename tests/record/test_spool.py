@@ -301,3 +301,20 @@ def test_segments_are_listed_oldest_first_and_nothing_else_is(spool: Spool) -> N
     assert [path.name for path in spool.segments(spool.open)] == [
         "202611-bbbb-000001", "202610-aaaa-000002", "202611-aaaa-000001-1",
     ]  # fmt: skip
+
+
+def test_in_a_backlog_segments_grow_before_they_are_let_go(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    writer = Writer(spool, 10**9)
+    writer._patience = 0.0
+    writer.append("202611", [(b'{"a":1}', "")])
+    writer.let_go()
+    assert len(list(spool.complete())) == 1, "without a backlog a segment goes at once"
+    for number in range(100):
+        (spool.sealed / f"202611-aaaabbbb-{number:06d}").write_bytes(b"")
+    writer.measure()
+    writer.append("202611", [(b'{"a":1}', "")])
+    writer.let_go()
+    assert len(list(spool.complete())) == 1, "the second one waits for more rows"
+    writer.let_go(everything=True)
+    assert len(list(spool.complete())) == 2
