@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check pins clean
+.PHONY: help run test check load pins clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,18 +22,22 @@ check: $(VENV)/.check ## style and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
+load: $(VENV)/.load ## a load test of half a minute, against a site that it starts itself
+	@$(BIN)/python load/locustfile.py $(ARGS)
+
 clean: ## remove the virtual environment and what was built
 	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage coverage.xml
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An environment whose interpreter is gone is made anew, so its stamps no longer hold.
-$(shell test -x $(BIN)/python || rm -f $(VENV)/.run $(VENV)/.test $(VENV)/.check)
+$(shell test -x $(BIN)/python || rm -f $(VENV)/.run $(VENV)/.test $(VENV)/.check $(VENV)/.load)
 
 # Each stamp says that its extras are installed; it is made again only when the two files or the interpreter change.
 $(VENV)/.run: EXTRAS := embedded,demo
 $(VENV)/.test: EXTRAS := embedded,demo,test
 $(VENV)/.check: EXTRAS := embedded,demo,test,check
-$(VENV)/.run $(VENV)/.test $(VENV)/.check: pyproject.toml constraints.txt $(BIN)/python
+$(VENV)/.load: EXTRAS := embedded,load
+$(VENV)/.run $(VENV)/.test $(VENV)/.check $(VENV)/.load: pyproject.toml constraints.txt $(BIN)/python
 	@echo "Installing $(EXTRAS) into $(VENV) …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$(EXTRAS)]"
 	@touch $@

@@ -304,7 +304,10 @@ def main() -> None:
     """Entry of the child process: settings come as JSON on standard input, so that no secret is in a command line."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s:  %(name)s: %(message)s", stream=sys.stderr)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    values = json.load(sys.stdin)
+    told = sys.stdin.read()
+    if not told:  # whoever started us was killed before it could say how
+        return
+    values = json.loads(told)
     try:
         run(Settings(**values))
     except (ConfigError, OSError) as error:

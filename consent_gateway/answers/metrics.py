@@ -27,6 +27,7 @@ _TERMS = {
     "accepted": "Events that passed the privacy rule and are in the spool or beyond.",
     "confirmed": "Events that the store has confirmed.",
     "erased": "Queued events that went with a withdrawal, an objection or an erasure.",
+    "repeated": "Events that were sent again and had been written already, found when their segment was sealed.",
     "aside": "Events set aside: damaged in the spool, or refused by the store.",
     "unanswered": "Events in flight when their process ended.",
 }

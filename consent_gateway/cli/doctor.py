@@ -9,12 +9,10 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from secrets import token_hex
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import typer
-from pydantic import SecretStr
 from rich.table import Table
 from starlette.responses import HTMLResponse
 from starlette.types import Message, Receive, Scope, Send
@@ -26,6 +24,7 @@ from ..rule.errors import ConsentGatewayError
 from .common import ask_office, console, read_settings
 
 _CANARY = "203.0.113.77"  # RFC 5737: nobody's
+_BEYOND = ("confirmed", "aside", "erased", "repeated")  # what became of an accepted event; others are in the spool
 _LOW_DISK = 1_000_000_000
 _OLD_SECONDS = 60.0
 _MARK = {"good": "[green]✓[/]", "note": "[yellow]![/]", "bad": "[red]✗[/]"}
@@ -125,7 +124,7 @@ def _balance(books: list[list[Any]]) -> Iterator[Finding]:
     for site, counts in _by_site(books).items():
         dropped = sum(count for term, count in counts.items() if term.startswith("dropped."))
         missing = counts["received"] - counts["accepted"] - dropped - counts["unanswered"]
-        beyond = counts["confirmed"] + counts["aside"] + counts["erased"] - counts["accepted"]
+        beyond = sum(counts[term] for term in _BEYOND) - counts["accepted"] - counts["unanswered"]
         if missing < 0 or beyond > 0:
             words = f"the books of {site} don't balance, by {max(-missing, beyond):,}"
             yield Finding("bad", words, "report this: it must not be")
@@ -153,7 +152,7 @@ def _books_table(books: list[list[Any]]) -> Table:
 
 
 def _order(term: str) -> tuple[int, str]:
-    first = ("received", "dropped", "unanswered", "accepted", "aside", "erased", "confirmed")
+    first = ("received", "dropped", "unanswered", "accepted", "aside", "erased", "repeated", "confirmed")
     name = term.partition(".")[0]
     return (first.index(name) if name in first else len(first), term)
 

@@ -28,7 +28,7 @@ from ..rule.purposes import MEASUREMENT
 from .common import ask_office, console, fail, failing_in_one_line, read_settings
 
 _LOOK_SECONDS = 0.1
-_PATIENCE_SECONDS = 90.0  # how long nothing may reach the store before we stop waiting; its longest pause is 30
+_PATIENCE_SECONDS = 90.0  # how long nothing may reach the store before we stop waiting; its longest pause is 5
 
 _WHY = {
     DropReason.NOT_A_PAGE: "no page: a picture, a script, a redirect, a form that was posted",

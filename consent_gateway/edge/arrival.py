@@ -18,7 +18,6 @@ from ..rule.address import Networks, Packed, Prefixes, find, parse, to_text, tru
 Headers = list[tuple[bytes, bytes]]
 
 _NOWHERE = "0.0.0.0"
-_REMEMBERED = 256  # characters of forwarding headers at most that are kept as a key: a flood must not fill memory
 _WANTED = {
     b"host": "host",
     b"user-agent": "user_agent",
@@ -83,10 +82,8 @@ class Desk:
         self._header = header.lower()
         self._believed = self._header.encode()
         self._hands_on: Callable[[bytes], bool] = lru_cache(1000)(self._names_an_address)
-        self._find: Callable[[str | None, tuple[str, ...]], Packed | None] = lru_cache(10_000)(self._find_client)
-        self._shown: Callable[[Packed | None], str] = lru_cache(10_000)(
-            lambda address: to_text(truncate(address, prefixes)) if address and keep_address else _NOWHERE
-        )
+        self._prefixes, self._keep_address = prefixes, keep_address
+        self._text: Callable[[Packed], str] = lru_cache(10_000)(to_text)  # of networks, never of addresses
 
     def read(self, scope: Scope) -> Arrival:
         arrival = Arrival()
@@ -113,14 +110,13 @@ class Desk:
                 arrival.prefetch = arrival.prefetch or b"prefetch" in value.lower()
         client = scope.get("client")
         peer = client[0] if client else None
-        find = self._find if sum(map(len, hops)) <= _REMEMBERED else self._find_client
-        arrival.address = find(peer, tuple(hops))
+        arrival.address = find(peer, self._header, hops, self._trusted)
         arrival.secure = scope["scheme"] in ("https", "wss") or (proto == b"https" and self._trusts(peer))
         return arrival
 
     def scrub(self, scope: Scope, arrival: Arrival) -> None:
         """Leave the truncated address where an address stands: client, and every forwarding header."""
-        shown = self._shown(arrival.address)
+        shown = self._show(arrival.address)
         scope["client"] = (shown, 0)
         if arrival.forwards:
             scope["headers"] = [(name, self._treat(name, value, shown)) for name, value in scope["headers"]]
@@ -133,8 +129,8 @@ class Desk:
     def _trusts(self, peer: str | None) -> bool:
         return parse(peer) in self._trusted if peer else self._trusted.unix
 
-    def _find_client(self, peer: str | None, hops: tuple[str, ...]) -> Packed | None:
-        return find(peer, self._header, hops, self._trusted)
+    def _show(self, address: Packed | None) -> str:
+        return self._text(truncate(address, self._prefixes)) if address and self._keep_address else _NOWHERE
 
     def _treat(self, name: bytes, value: bytes, shown: str) -> bytes:
         if not self._is_scrubbed(name):

@@ -15,6 +15,8 @@ _BUCKETS = 1 << 18
 _WAYS = 8
 _BUCKET = struct.Struct("<8Q")
 _ID = struct.Struct("<Q")
+_TAKEN_BUCKETS = 1 << 17
+_TAKEN = struct.Struct("<16Q")  # eight ids, and the segments that have them
 
 
 class Repeats:
@@ -49,3 +51,33 @@ class Repeats:
 
 def _place(event_id: int) -> int:
     return (event_id & (_BUCKETS - 1)) * _BUCKET.size
+
+
+class Taken:
+    """Ids of the lines that were sealed, each with its segment, in one file for the one sealer of a host.
+
+    The edge knows a repeat by what it has finished writing. When a worker dies, or is stopped, between writing an
+    event and remembering its id, and the event is sent again, two segments have it: here the second is known. The
+    file, 16 MB for the last million ids, survives `kill -9`; a segment that is judged again keeps its own lines.
+    """
+
+    def __init__(self, path: Path) -> None:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            os.posix_fallocate(handle, 0, _TAKEN_BUCKETS * _TAKEN.size)
+            self._map = mmap.mmap(handle, _TAKEN_BUCKETS * _TAKEN.size)
+        finally:
+            os.close(handle)
+
+    def is_elsewhere(self, event_id: int, segment: int) -> bool:
+        """Has another segment this id? If not, it is this segment's from now on."""
+        place = (event_id & (_TAKEN_BUCKETS - 1)) * _TAKEN.size
+        bucket = _TAKEN.unpack_from(self._map, place)
+        ids, segments = bucket[:_WAYS], bucket[_WAYS:]
+        if event_id in ids:
+            return int(segments[ids.index(event_id)]) != segment
+        slot = ids.index(0) if 0 in ids else event_id >> 61
+        # the segment first: killed in between, the id is still not there, and nothing is dropped that nobody has
+        _ID.pack_into(self._map, place + (_WAYS + slot) * _ID.size, segment)
+        _ID.pack_into(self._map, place + slot * _ID.size, event_id)
+        return False

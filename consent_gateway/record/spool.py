@@ -29,6 +29,7 @@ _BACKLOG = 100
 _SECONDS_IN_BACKLOG = 10.0
 _NAME = re.compile(r"\d{6}-[0-9a-z]{4,40}-\d{6,}(-\d+)?")
 _TAIL = len(b',"crc":"00000000"}')
+_MARK = len(b',"id":"0123456789abcdef"')
 _DRAFT_SECONDS = 60.0  # a draft that is older was left by a process that died
 _REST = 20  # measuring what the spool holds may take this part of the time: a day's backlog has many files
 
@@ -44,6 +45,12 @@ def is_whole(text: bytes) -> bool:
     """Is this line (without its line feed) as it was written?"""
     body, tail = text[:-_TAIL], text[-_TAIL:]
     return tail[:8] == b',"crc":"' and tail[8:16] == b"%08x" % crc32(body) and tail[16:] == b'"}'
+
+
+def id_of(text: bytes) -> int:
+    """The event's id, of a whole line with its line feed; 0 when it has none (or this one)."""
+    mark = text[-_TAIL - _MARK - 1 : -_TAIL - 1]
+    return int(mark[7:-1], 16) if mark[:7] == b',"id":"' else 0
 
 
 class Spool:
@@ -203,8 +210,8 @@ class Writer:
             segment.close()
 
     def measure(self) -> None:
-        """Look how much the spool holds: `append` compares it with the limit, `let_go` waits longer in a backlog. Takes a
-        second for a large one."""
+        """Look how much the spool holds: `append` compares it with the limit, `let_go` waits longer in a backlog. For a
+        large one that takes a second."""
         began = time.monotonic()
         if began >= self._measure_at:
             size, waiting = self._spool.size(), len(os.listdir(self._spool.sealed))

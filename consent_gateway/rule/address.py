@@ -118,13 +118,11 @@ class Networks:
             except ValueError as error:
                 raise ConfigError(f"{text!r} is not a network: {error}; allowed are networks like 10.0.0.0/8") from None
             self._ranges.append((network.network_address.packed, network.broadcast_address.packed))
-        self._has = lru_cache(1024)(self._look)
 
     def __contains__(self, packed: Packed | None) -> bool:
-        return packed is not None and bool(self._ranges) and self._has(packed)
-
-    def _look(self, packed: Packed) -> bool:
-        return any(len(low) == len(packed) and low <= packed <= high for low, high in self._ranges)
+        return packed is not None and any(
+            len(low) == len(packed) and low <= packed <= high for low, high in self._ranges
+        )
 
 
 def find(peer: str | None, header: str, values: Sequence[str], trusted: Networks) -> Packed | None:

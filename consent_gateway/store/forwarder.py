@@ -36,7 +36,7 @@ from .sealer import Sealer
 log = logging.getLogger("consent_gateway.forwarder")
 
 _EVERY_SECONDS = 1.0
-_LONGEST_PAUSE = 30.0
+_LONGEST_PAUSE = 5.0
 _SAY_SECONDS = 10.0
 _END_SECONDS = 5.0
 _SETTLE_SECONDS = 1.0  # before a token is given up: the engine logs it a moment before its rows can be seen

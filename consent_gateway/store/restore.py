@@ -114,7 +114,7 @@ def _refuse_unfit(manifest: Manifest, client: Client, layout: Layout, *, replace
 
 def _insert(client: Client, layout: Layout, table: str, columns: list[str], data: bytes) -> None:
     """Into a cluster by the sharding key, and not before each shard has it."""
-    settings: dict[str, Any] = {"insert_deduplicate": 0, "precise_float_parsing": 1} | layout.insert_settings
+    settings: dict[str, Any] = {"insert_deduplicate": 0} | layout.insert_settings
     if layout.cluster:
         settings["distributed_foreground_insert"] = 1
     client.raw_insert(table, column_names=columns, insert_block=data, fmt="TabSeparated", settings=settings)

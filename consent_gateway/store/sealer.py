@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from dataclasses import replace
+from hashlib import blake2b
 from pathlib import Path
 
 import msgspec
 
 from ..record.books import Key, Tally
 from ..record.ledger import Stop, Stops
-from ..record.spool import Spool, line, write_segment
+from ..record.repeats import Taken
+from ..record.spool import Spool, id_of, line, write_segment
 from ..rule.privacy import Row, when, without_purpose
 from ..rule.purposes import ANALYTICS, MEASUREMENT
 from .batch import Batch, read
@@ -32,6 +35,7 @@ class Sealer:
 
     def __init__(self, spool: Spool, stops: Stops, tally: Tally, progress: Progress) -> None:
         self._spool, self._stops, self._tally, self._progress = spool, stops, tally, progress
+        self._taken: Taken | None = None
 
     def seal(self) -> None:
         """Seal what is complete; what resists is named, and does not hold up the rest."""
@@ -58,19 +62,39 @@ class Sealer:
         if target.exists():  # we died between the two last steps
             path.unlink()
             return
-        batch = read(path)
-        if batch.broken:
-            self.set_aside(batch, "damaged")
-        lines, gone = self._judge_again(batch)
-        if gone:
+        found = read(path)
+        if found.broken:
+            self.set_aside(found, "damaged")
+        batch, repeated = self._without_repeats(found)
+        lines, erased = self._judge_again(batch)
+        if gone := repeated + erased:
             self._tally.add("seal", batch.name, gone)
         if not lines:
             path.unlink()
-        elif lines is batch.whole and not batch.broken:
+        elif lines is found.whole and not found.broken:
             path.rename(target)
         else:
             write_segment(target, lines)
             path.unlink()
+
+    def _without_repeats(self, batch: Batch) -> tuple[Batch, Counter[Key]]:
+        """Leave out events that another segment has, or this one twice, and count them."""
+        if self._taken is None:
+            self._taken = Taken(self._spool.root.parent / "taken")
+        name = int.from_bytes(blake2b(batch.name.encode(), digest_size=8).digest(), "big")
+        own: set[int] = set()
+        repeats: set[int] = set()
+        for index, text in enumerate(batch.whole):
+            number = id_of(text)
+            if number and (number in own or self._taken.is_elsewhere(number, name)):
+                repeats.add(index)
+            own.add(number)
+        if not repeats:
+            return batch, Counter()
+        log.info("segment %s: %d events were sent again, and are in another one", batch.name, len(repeats))
+        gone = Counter((batch.heads[index].site, "repeated") for index in repeats)
+        kept = [index for index in range(len(batch.whole)) if index not in repeats]
+        return replace(batch, whole=[batch.whole[i] for i in kept], heads=[batch.heads[i] for i in kept]), gone
 
     def _judge_again(self, batch: Batch) -> tuple[list[bytes], Counter[Key]]:
         """The lines as they may be stored now (the same list when nobody in it has stopped anything), and what went."""

@@ -48,7 +48,7 @@ class RedisServer:
     def ask(self, *words: Any) -> Any:
         client = Redis(port=self.port)
         try:
-            return client.execute_command(*words)
+            return client.execute_command(*words)  # type: ignore[no-untyped-call]
         finally:
             client.close()
 

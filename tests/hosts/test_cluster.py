@@ -131,7 +131,6 @@ def test_the_way_of_an_event_into_a_cluster(office: Office, double: ClickHouseDo
     assert isinstance(question, Question)
     assert ask(client, REPORTS["pages"], question) == [{"path": "/p", "visitors": 2, "page_views": 2}]
     client.close()
-
     asked = double.requests()
     assert asked[0]["query"].startswith("SELECT ") or asked[0]["query"].startswith("CREATE DATABASE")
     made = [request["query"] for request in asked if request["query"].startswith("CREATE")]
@@ -157,3 +156,25 @@ def test_the_way_of_an_event_into_a_cluster(office: Office, double: ClickHouseDo
     for text in {*changes, *kills, *made, *looks}:
         text = re.sub(r"\{id:String\}", "'x'", re.sub(r"\{persons:Array\(UInt64\)\}", "[1]", text))
         plain.command("EXPLAIN AST " + re.sub(r"\{\w+:String\}", "'x'", text))
+
+
+def test_a_backup_of_a_cluster_comes_back_by_the_sharding_key(
+    office: Office, double: ClickHouseDouble, plain: Any, tmp_path: Path
+) -> None:
+    spool(office, event(7, 11), event(8, 12))
+    assert office.forwarder.forward_all() == 0
+
+    def step(words: str, done: int, total: int) -> None:
+        pass
+
+    assert office.jobs._back_up(tmp_path / "b", step)["rows"] == 2
+    assert office.jobs._restore(tmp_path / "b", step, replace=True)["rows"] == 2
+    client = office._connect()
+    assert client.query("SELECT person FROM events ORDER BY person").result_rows == [(7,), (8,)]
+    client.close()
+    (emptied,) = [request["query"] for request in double.requests("TRUNCATE")]
+    assert emptied == "TRUNCATE TABLE consent_gateway.events_local ON CLUSTER `main`"
+    plain.command(f"EXPLAIN AST {emptied}")
+    (restored,) = [request for request in double.requests("INSERT INTO events ")]
+    assert restored["settings"]["distributed_foreground_insert"] == "1"
+    assert restored["settings"]["insert_quorum"] == "auto"

@@ -81,7 +81,10 @@ class Host:
 
 @pytest.fixture
 def hosts(tmp_path: Path, double: ClickHouseDouble) -> Iterator[tuple[Host, Host]]:
-    pair = tuple(Host(tmp_path / name, double) for name in ("a", "b") if (tmp_path / name).mkdir() is None)
+    pair = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        pair.append(Host(tmp_path / name, double))
     yield pair[0], pair[1]
     for host in pair:
         host.close()

@@ -137,14 +137,14 @@ class Host:
         return [int(number) for (number,) in self.query("SELECT view_id FROM events ORDER BY view_id")]
 
     def balance(self) -> dict[str, int]:
-        """Per site: accepted - (spooled + set aside + confirmed + erased). Empty when the books balance."""
+        """Per site: accepted - (spooled + set aside + confirmed + erased + repeated). Empty when the books balance."""
         total = self.tally.total()
         spooled: Counter[Key] = Counter()
         for path in [*self.segments("open"), *self.segments()]:
             batch = read(path)
             spooled += batch.sites("spooled") + batch.broken_sites("spooled")
         total += spooled
-        terms = ("spooled", "aside", "confirmed", "erased")
+        terms = ("spooled", "aside", "confirmed", "erased", "repeated")
         sites = {site for site, _ in total}
         sums = {site: total[site, "accepted"] - sum(total[site, term] for term in terms) for site in sites}
         return {site: left for site, left in sums.items() if left}
