@@ -21,7 +21,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from itsdangerous import BadSignature, URLSafeSerializer
 from pydantic import ValidationError
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import Scope
 
@@ -207,15 +207,17 @@ class TooLarge(Exception):
 
 async def read_body(request: Request, limit: int) -> bytes:
     """The body, read no further than the limit."""
-    length = request.headers.get("content-length", "")
-    if length.isdigit() and int(length) > limit:
-        raise TooLarge
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
+    body = b""
+    more = True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
         if len(body) > limit:
             raise TooLarge
-    return bytes(body)
+    return body
 
 
 def same_origin(arrival: Arrival) -> bool:

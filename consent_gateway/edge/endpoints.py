@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import from_json
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
@@ -43,6 +43,11 @@ _SECURITY = {
 }
 
 
+_KEPT_HEADERS = [
+    (name.lower().encode(), value.encode()) for name, value in ({"Cache-Control": "no-store"} | _SECURITY).items()
+]
+
+
 class Endpoints:
     """Everything that hangs under the prefix, for one edge."""
 
@@ -57,15 +62,22 @@ class Endpoints:
             arrival = edge.desk.read(scope)
             edge.desk.scrub(scope, arrival)
             response = await self._answer(path, Request(scope, receive), arrival)
+        except ClientDisconnect:
+            return
         except Exception as error:
             edge.desk.scrub_blind(scope)
             edge.recorder.faults.say(error)
             response = problem(500, "Something failed here; it has been logged.")
+        if response is None:
+            await send({"type": "http.response.start", "status": 204, "headers": list(_KEPT_HEADERS)})
+            await send({"type": "http.response.body"})
+            return
         for name, value in _SECURITY.items():
             response.headers.setdefault(name, value)
         await response(scope, receive, send)
 
-    async def _answer(self, path: str, request: Request, arrival: Arrival) -> Response:
+    async def _answer(self, path: str, request: Request, arrival: Arrival) -> Response | None:
+        """`None` when all events were kept: that answer has nothing to say, and is the one that must be cheap."""
         method = "GET" if request.method == "HEAD" else request.method
         if _OFFICE.fullmatch(path):
             return await self._ask_office(f"/public{path}", request, arrival)
@@ -98,7 +110,7 @@ class Endpoints:
             text, media_type="application/json", headers={"Cache-Control": "public, max-age=31536000, immutable"}
         )
 
-    async def _events(self, request: Request, arrival: Arrival, site: str) -> Response:
+    async def _events(self, request: Request, arrival: Arrival, site: str) -> Response | None:
         """One event or an array. 2xx means: survives `kill -9` now (and a power cut, with EVENT_SYNC)."""
         recorder = self._edge.recorder
         if arrival.content_type.partition(";")[0].strip().lower() not in _EVENT_TYPES:
@@ -128,7 +140,7 @@ class Endpoints:
                 return problem(503, "The events can't be taken now; send them again later.", Retry_After="5")
         if wrong:
             return JSONResponse({"kept": len(events), "invalid": wrong}, headers={"Cache-Control": "no-store"})
-        return Response(status_code=204, headers={"Cache-Control": "no-store"})
+        return None
 
     async def _watch(self, path: str, request: Request, arrival: Arrival) -> Response:
         """Details for METRICS_NETWORKS and for METRICS_TOKEN; to everybody else, that we are up."""
