@@ -318,7 +318,8 @@ def ensure_office(settings: Settings) -> subprocess.Popen[bytes] | None:
 def _as_json(settings: Settings) -> bytes:
     values = settings.model_dump(mode="json")
     values["SECRET"] = [secret.get_secret_value() for secret in settings.SECRET]
-    values["PERSON_KEY"] = settings.PERSON_KEY.get_secret_value()
+    for name in ("PERSON_KEY", "METRICS_TOKEN"):
+        values[name] = getattr(settings, name).get_secret_value()
     values["PREFIXES"] = [settings.PREFIXES.v4, settings.PREFIXES.v6]
     for name in ("DATA_DIR", "KEYS_DIR", "GEO_DB"):
         path_value = getattr(settings, name)

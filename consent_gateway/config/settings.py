@@ -164,6 +164,13 @@ class Settings(BaseSettings):
             raise ValueError("allowed is a domain in lower case, like example.eu")
         return value
 
+    @field_validator("METRICS_TOKEN")
+    @classmethod
+    def _long(cls, value: SecretStr) -> SecretStr:
+        if 0 < len(value.get_secret_value()) < 16:
+            raise ValueError("allowed is a token of at least 16 characters")
+        return value
+
     @field_validator("SECRET")
     @classmethod
     def _strong(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:

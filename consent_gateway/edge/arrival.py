@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from starlette.types import Scope
@@ -18,16 +18,15 @@ from ..rule.address import Networks, Packed, Prefixes, find, parse, to_text, tru
 Headers = list[tuple[bytes, bytes]]
 
 _NOWHERE = "0.0.0.0"
-_WANTED = {
-    b"host": "host",
-    b"user-agent": "user_agent",
-    b"referer": "referrer",
-    b"accept-language": "language",
-    b"origin": "origin",
-    b"sec-fetch-site": "fetch_site",
-    b"content-type": "content_type",
-}
-_PREFETCH = {b"sec-purpose", b"purpose", b"x-purpose", b"x-moz"}
+# what a header is to us, by its name: a field of `Arrival`, or something of its own
+_KINDS = {
+    b"host": "host", b"user-agent": "user_agent", b"referer": "referrer", b"accept-language": "language",
+    b"origin": "origin", b"sec-fetch-site": "fetch_site", b"content-type": "content_type", b"cookie": "cookie",
+    b"sec-gpc": "gpc", b"dnt": "dnt", b"x-forwarded-proto": "proto",
+    b"sec-purpose": "prefetch", b"purpose": "prefetch", b"x-purpose": "prefetch", b"x-moz": "prefetch",
+}  # fmt: skip
+_FORWARDS, _NOTHING = "forwards", ""
+_MOST_NAMES = 1000  # of headers that are remembered
 # headers by which proxies hand on the client's address; whoever sent them, the site sees the truncated one
 _FORWARDING = {
     b"x-forwarded-for", b"forwarded", b"x-real-ip", b"x-client-ip", b"client-ip", b"x-forwarded", b"forwarded-for",
@@ -67,7 +66,7 @@ class Arrival:
     prefetch: bool = False
     address: Packed | None = None
     secure: bool = False  # https, by the server or by a trusted proxy
-    forwards: bool = False  # some header hands on an address
+    forwards: list[int] = field(default_factory=list)  # which of the headers hand on an address
 
     @property
     def signal(self) -> bool:
@@ -81,7 +80,7 @@ class Desk:
         self._trusted = trusted
         self._header = header.lower()
         self._believed = self._header.encode()
-        self._hands_on: Callable[[bytes], bool] = lru_cache(1000)(self._names_an_address)
+        self._kinds = dict(_KINDS)
         self._prefixes, self._keep_address = prefixes, keep_address
         self._text: Callable[[Packed], str] = lru_cache(10_000)(to_text)  # of networks, never of addresses
 
@@ -89,25 +88,28 @@ class Desk:
         arrival = Arrival()
         hops: list[str] = []
         proto = b""
-        for name, value in scope["headers"]:
-            field = _WANTED.get(name)
-            if field is not None:
-                setattr(arrival, field, value.decode("latin-1"))
-            elif name == b"cookie":
-                text = value.decode("latin-1")
-                arrival.cookie = f"{arrival.cookie}; {text}" if arrival.cookie else text
-            elif self._is_scrubbed(name):
-                arrival.forwards = True
+        kinds = self._kinds
+        for index, (name, value) in enumerate(scope["headers"]):
+            kind = kinds.get(name)
+            if kind is None:
+                kind = self._kind(name)
+            if kind == _NOTHING:
+                continue
+            if kind == _FORWARDS:
+                arrival.forwards.append(index)
                 if name == self._believed:
                     hops.append(value.decode("latin-1"))
-            elif name == b"x-forwarded-proto":
-                proto = value.rpartition(b",")[2].strip().lower()
-            elif name == b"sec-gpc":
-                arrival.gpc = value.strip() == b"1"
-            elif name == b"dnt":
-                arrival.dnt = value.strip() == b"1"
-            elif name in _PREFETCH:
+            elif kind == "cookie":
+                text = value.decode("latin-1")
+                arrival.cookie = f"{arrival.cookie}; {text}" if arrival.cookie else text
+            elif kind in ("gpc", "dnt"):
+                setattr(arrival, kind, value.strip() == b"1")
+            elif kind == "prefetch":
                 arrival.prefetch = arrival.prefetch or b"prefetch" in value.lower()
+            elif kind == "proto":
+                proto = value.rpartition(b",")[2].strip().lower()
+            else:
+                setattr(arrival, kind, value.decode("latin-1"))
         client = scope.get("client")
         peer = client[0] if client else None
         arrival.address = find(peer, self._header, hops, self._trusted)
@@ -119,12 +121,16 @@ class Desk:
         shown = self._show(arrival.address)
         scope["client"] = (shown, 0)
         if arrival.forwards:
-            scope["headers"] = [(name, self._treat(name, value, shown)) for name, value in scope["headers"]]
+            headers = list(scope["headers"])
+            for index in arrival.forwards:
+                name, value = headers[index]
+                headers[index] = (name, _treated(name, value, shown))
+            scope["headers"] = headers
 
     def scrub_blind(self, scope: Scope) -> None:
         """When reading failed: no address at all, so that a fault of ours shows nobody more than the rule would."""
         scope["client"] = (_NOWHERE, 0)
-        scope["headers"] = [pair for pair in scope["headers"] if not self._is_scrubbed(pair[0])]
+        scope["headers"] = [pair for pair in scope["headers"] if self._kind(pair[0]) != _FORWARDS]
 
     def _trusts(self, peer: str | None) -> bool:
         return parse(peer) in self._trusted if peer else self._trusted.unix
@@ -132,18 +138,24 @@ class Desk:
     def _show(self, address: Packed | None) -> str:
         return self._text(truncate(address, self._prefixes)) if address and self._keep_address else _NOWHERE
 
-    def _treat(self, name: bytes, value: bytes, shown: str) -> bytes:
-        if not self._is_scrubbed(name):
-            return value
-        if name == b"forwarded":
-            address = f'for="[{shown}]"' if ":" in shown else f"for={shown}"
-            elements = value.decode("latin-1").split(",")
-            return ", ".join(";".join([address, *_KEPT.findall(element)]) for element in elements).encode("latin-1")
+    def _kind(self, name: bytes) -> str:
+        kind = self._kinds.get(name)
+        if kind is None:
+            kind = _FORWARDS if name == self._believed or _names_an_address(name) else _NOTHING
+            if len(self._kinds) < _MOST_NAMES and len(name) <= _LONGEST_NAME:
+                self._kinds[name] = kind
+        return kind
+
+
+def _names_an_address(name: bytes) -> bool:
+    plain = name.replace(b"_", b"-")
+    return len(name) <= _LONGEST_NAME and (plain in _FORWARDING or _NAMED_SO.fullmatch(plain) is not None)
+
+
+def _treated(name: bytes, value: bytes, shown: str) -> bytes:
+    """A forwarding header's value with the truncated address in it, and nothing else that may be one."""
+    if name != b"forwarded":
         return shown.encode()
-
-    def _is_scrubbed(self, name: bytes) -> bool:
-        return len(name) <= _LONGEST_NAME and self._hands_on(name)
-
-    def _names_an_address(self, name: bytes) -> bool:
-        plain = name.replace(b"_", b"-")
-        return name == self._believed or plain in _FORWARDING or _NAMED_SO.fullmatch(plain) is not None
+    address = f'for="[{shown}]"' if ":" in shown else f"for={shown}"
+    elements = value.decode("latin-1").split(",")
+    return ", ".join(";".join([address, *_KEPT.findall(element)]) for element in elements).encode("latin-1")

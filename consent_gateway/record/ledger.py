@@ -16,6 +16,7 @@ import struct
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,9 @@ class Stops:
         self._path = data_dir / "ledger" / "stops"
         self._file: File | None = None
         self._handle: int | None = None  # to read: a disk that takes nothing can still be read
+        with suppress(OSError):  # made empty, so that a look costs one call and not a search for the file
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._handle = os.open(self._path, os.O_RDONLY | os.O_CREAT, 0o600)
         self._lock = threading.Lock()
         self._read = 0
         self.seen: list[tuple[int, int, Stop]] = []

@@ -16,7 +16,7 @@ from typing import Any
 
 from . import address, pseudonym
 from .columns import kept_under
-from .consent import Consent, Status
+from .consent import Status
 from .event import Agent, DropReason, Event, Observation, Origin, Page, Place
 from .purposes import ACCOUNTABILITY, ANALYTICS, MEASUREMENT
 
@@ -66,15 +66,19 @@ class Rule:
             reason = step(self, row, seen)
             if reason is not None:
                 return reason
-        kept = _kept(consent)
+        kept = _KEPT[consent.permits(MEASUREMENT), consent.permits(ANALYTICS)]
         if not row.keys() <= kept:
             row = {name: value for name, value in row.items() if name in kept}
         return Event(**row)
 
 
-@lru_cache(256)
-def _kept(consent: Consent) -> frozenset[str]:
-    return kept_under(frozenset(p for p in (ACCOUNTABILITY, MEASUREMENT, ANALYTICS) if consent.permits(p)))
+_KEPT = {
+    (measurement, analytics): kept_under(
+        frozenset([ACCOUNTABILITY] + [MEASUREMENT] * measurement + [ANALYTICS] * analytics)
+    )
+    for measurement in (False, True)
+    for analytics in (False, True)
+}
 
 
 def drop_unknown_site(rule: Rule, row: Row, seen: Observation) -> DropReason | None:
