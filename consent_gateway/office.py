@@ -127,7 +127,7 @@ class Office:
                 Route("/stats/{report}", self._stats),
                 Route("/public/stats/{report}", self._for_owner(self._stats)),
                 Route("/public/dashboard", self._for_owner(self._dashboard)),
-                Route("/public/sign-in", self._sign_in),
+                Route("/public/sign-in", self._sign_in, methods=["GET"]),
             ],
             exception_handlers={ConfigError: _wrong, StoreError: _away},
         )
@@ -136,6 +136,7 @@ class Office:
         progress = self.forwarder.progress
         return JSONResponse(
             {
+                "sites": sorted(self.settings.site_names),
                 "pending": self.forwarder.pending(),
                 "rows": progress.rows,
                 "aside": progress.aside,
@@ -175,7 +176,7 @@ class Office:
         return JSONResponse({"path": f"{self.settings.PREFIX}/sign-in?token={self.sessions.new_link()}"})
 
     async def _sign_in(self, request: Request) -> Response:
-        if not self.sessions.use_link(request.query_params.get("token", "")):
+        if request.method != "GET" or not self.sessions.use_link(request.query_params.get("token", "")):
             return _page("This sign-in link was used or is too old. Ask for a new one: consent-gateway sign-in", 403)
         response = RedirectResponse(f"{self.settings.PREFIX}/dashboard", 303, headers={"Cache-Control": "no-store"})
         response.headers["Set-Cookie"] = self.sessions.cookie(secure=_secure(request))
@@ -203,7 +204,9 @@ class Office:
     async def _dashboard(self, request: Request) -> Response:
         question = self.question(dict(request.query_params))
         answers = {name: await run_in_threadpool(self.ask, name, question) for name in REPORTS}
-        page = render(question, answers, prefix=self.settings.PREFIX, sites=self.settings.site_names)
+        page = await run_in_threadpool(
+            render, question, answers, prefix=self.settings.PREFIX, sites=self.settings.site_names
+        )
         return HTMLResponse(page, headers={"Cache-Control": "no-store", "Content-Security-Policy": _PAGE_POLICY})
 
     def _for_owner(self, answer: Answer) -> Answer:

@@ -23,6 +23,8 @@ _QUERIES = Path(__file__).parent / "queries"
 _LIMITS = {"max_execution_time": 30, "max_memory_usage": 2_000_000_000, "max_result_rows": 100_000, "readonly": 2}
 MOST_ROWS = 10_000
 DEFAULT_DAYS = 30
+MOST_DAYS = 1100
+_YEARS = range(1971, 2100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,10 @@ class Question:
         first = _day("from", values.get("from"), last - timedelta(days=DEFAULT_DAYS - 1))
         if first > last:
             raise ConfigError(f"from is {first} and to is {last}: allowed is a first day not after the last")
+        if (last - first).days >= MOST_DAYS:
+            raise ConfigError(
+                f"from {first} to {last} is too long: allowed are {MOST_DAYS} days, the retention is shorter"
+            )
         limit = values.get("limit", "100")
         if not limit.isdecimal() or not 1 <= int(limit) <= MOST_ROWS:
             raise ConfigError(f"limit is {limit!r}: allowed is a number from 1 to {MOST_ROWS}")
@@ -129,9 +135,12 @@ def _day(name: str, text: str | None, otherwise: date) -> date:
     if not text:
         return otherwise
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
-        raise ConfigError(f"{name} is {text!r}: allowed is a day like 2026-11-22") from None
+        day = None
+    if day is None or day.year not in _YEARS:
+        raise ConfigError(f"{name} is {text!r}: allowed is a day like 2026-11-22")
+    return day
 
 
 def _midnight(day: date, zone: ZoneInfo) -> int:

@@ -89,6 +89,8 @@ class Desk:
         hops: list[str] = []
         proto = b""
         kinds = self._kinds
+        if not isinstance(scope["headers"], list):
+            scope["headers"] = list(scope["headers"])  # any iterable may come, and the site wants it too
         for index, (name, value) in enumerate(scope["headers"]):
             kind = kinds.get(name)
             if kind is None:
@@ -113,7 +115,7 @@ class Desk:
         client = scope.get("client")
         peer = client[0] if client else None
         arrival.address = find(peer, self._header, hops, self._trusted)
-        arrival.secure = scope["scheme"] in ("https", "wss") or (proto == b"https" and self._trusts(peer))
+        arrival.secure = scope.get("scheme", "http") in ("https", "wss") or (proto == b"https" and self._trusts(peer))
         return arrival
 
     def scrub(self, scope: Scope, arrival: Arrival) -> None:
@@ -141,7 +143,8 @@ class Desk:
     def _kind(self, name: bytes) -> str:
         kind = self._kinds.get(name)
         if kind is None:
-            kind = _FORWARDS if name == self._believed or _names_an_address(name) else _NOTHING
+            low = name.lower()
+            kind = _KINDS.get(low) or (_FORWARDS if low == self._believed or _names_an_address(low) else _NOTHING)
             if len(self._kinds) < _MOST_NAMES and len(name) <= _LONGEST_NAME:
                 self._kinds[name] = kind
         return kind

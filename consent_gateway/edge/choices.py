@@ -12,6 +12,7 @@ import time
 from base64 import b64encode, urlsafe_b64encode
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
@@ -30,7 +31,6 @@ from ..record.keys import Keys
 from ..record.ledger import File, Stop
 from ..rule.consent import Action, Consent, Status, choose
 from ..rule.errors import LedgerError
-from ..rule.privacy import when
 from ..rule.pseudonym import person
 from ..rule.purposes import ANALYTICS, BUILT_IN, MEASUREMENT, consent_purposes
 from .arrival import Arrival
@@ -77,6 +77,8 @@ class Choices:
             return problem(413, f"A choice has at most {MAX_CHOICE} bytes.")
         except ValidationError as error:
             return problem(422, "The choice is not of the agreed form.", faults(error))
+        except ValueError as error:
+            return problem(422, "The form can't be read.", [{"field": "body", "why": str(error)}])
         before = self._declared(arrival, site)
         wrong = self._refusal(choice, site)
         if wrong is not None:
@@ -92,9 +94,12 @@ class Choices:
             new_id=urlsafe_b64encode(os.urandom(16)).decode().rstrip("="),
             policy_version=self._edge.notices.version,
         )
+        held = self._edge.cookies.given(arrival.cookie, site, secure=arrival.secure)
+        if held and after.status is Status.REFUSED:  # of a grant that had expired, was invalidated or stood beside
+            after = replace(after, status=Status.WITHDRAWN)
         grants = bool(after.granted - before.granted)
-        record = self._record(choice, before, after, arrival, site, now)
-        writes = deque(self._writes(record, before, after, now))
+        record = self._record(choice, held, after, arrival, site, now)
+        writes = deque(self._writes(record, held, before, after, now))
         try:
             while writes:
                 await self._edge.sync.wait(writes[0])
@@ -163,32 +168,37 @@ class Choices:
         return None
 
     def _record(
-        self, choice: WireChoice, before: Consent, after: Consent, arrival: Arrival, site: str, now: int
+        self, choice: WireChoice, held: list[Consent], after: Consent, arrival: Arrival, site: str, now: int
     ) -> dict[str, Any]:
         given = after.status is Status.GIVEN
+        ended = [consent.consent_id for consent in held if consent.consent_id != after.consent_id]
         return {
             "id": os.urandom(16).hex(),
             "site": site,
-            "at": datetime.fromtimestamp(now / 1000, UTC).isoformat(timespec="milliseconds"),
+            "at": _iso(now),
             "action": choice.action.value,
             "status": after.status.value,
             "consent_id": after.consent_id,
-            "supersedes": before.consent_id if before.consent_id != after.consent_id else "",
+            "supersedes": ended[0] if ended else "",
             "purposes": {name: {"granted": name in after.granted, "basis": _BASIS[name]} for name in sorted(ASKED)},
             "objection": after.objection,
             "policy_version": self._edge.notices.version,
             "notice": choice.notice,
-            "language": choice.language,
+            "language": self._edge.notices.language(choice.notice) or choice.language,
             "signals": {"gpc": arrival.gpc, "dnt": arrival.dnt},
-            "valid_until": when(add_months(after.given_at, self._months)) if given else "",
+            "valid_until": _iso(add_months(after.given_at, self._months)) if given else "",
         }
 
-    def _writes(self, record: dict[str, Any], before: Consent, after: Consent, now: int) -> Iterator[Write]:
-        """First the end of a consent, so that no worker believes it any more; then the record. Each on the disk."""
+    def _writes(
+        self, record: dict[str, Any], held: list[Consent], before: Consent, after: Consent, now: int
+    ) -> Iterator[Write]:
+        """First the end of every consent that the browser holds and that does not go on, so that no worker believes it
+        any more, also one that had expired or that a new policy had invalidated; then the record. Each on the disk."""
         ledger, stops = self._edge.ledger, self._edge.stops
-        if before.permits(ANALYTICS) and after.consent_id != before.consent_id:
-            yield partial(stops.add, self._person(before), now, Stop.WITHDRAWN)
-        elif after.permits(ANALYTICS) and after.objection and not before.objection:
+        for consent in held:
+            if consent.permits(ANALYTICS) and consent.consent_id != after.consent_id:
+                yield partial(stops.add, self._person(consent), now, Stop.WITHDRAWN)
+        if after.permits(ANALYTICS) and after.objection and not before.objection:
             yield partial(stops.add, self._person(after), now, Stop.OBJECTED)
         yield partial(ledger.append, record, record["at"][:7])
 
@@ -199,6 +209,10 @@ class Choices:
         """The record and our Ed25519 signature of its canonical JSON (keys sorted, no white space)."""
         signature = self._receipt_key.sign(self._encode(record))
         return {"record": record, "signature": b64encode(signature).decode(), "algorithm": "Ed25519"}
+
+
+def _iso(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")
 
 
 class TooLarge(Exception):

@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from ..enrich.path import split_url
 from ..record import office
 from ..rule.address import Networks
 from ..rule.consent import Consent
@@ -43,6 +44,8 @@ _SECURITY = {
 }
 
 
+_MOST_ASKING = 4
+_OFFICE_SECONDS = 30.0
 _KEPT_HEADERS = [
     (name.lower().encode(), value.encode()) for name, value in ({"Cache-Control": "no-store"} | _SECURITY).items()
 ]
@@ -53,6 +56,7 @@ class Endpoints:
 
     def __init__(self, edge: Edge, choices: Choices) -> None:
         self._edge, self._choices = edge, choices
+        self._asking = 0
         self._watchers = Networks(edge.settings.METRICS_NETWORKS)
 
     async def __call__(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
@@ -127,14 +131,17 @@ class Endpoints:
         if not sent or not events:
             return problem(422, "None of the events was valid.", wrong)
         now = int(time.time() * 1000)
+        kept = [event for event in events if not self._edge.is_excluded(split_url(event.url)[2])]
+        for _ in range(len(events) - len(kept)):
+            recorder.count_dropped(site, DropReason.EXCLUDED)
         if not site:
-            for _ in events:
+            for _ in kept:
                 recorder.count_dropped(site, DropReason.UNKNOWN_SITE)
-        else:
+        elif kept:
             consent = self._edge.declared(arrival, site, now=now).under_signal(arrival.signal)
-            seen = [_observe(event, arrival, site, consent, now) for event in events]
+            seen = [_observe(event, arrival, site, consent, now) for event in kept]
             try:
-                await recorder.record(seen, [event.id or "" for event in events])
+                await recorder.record(seen, [event.id or "" for event in kept])
             except SpoolFull as error:
                 recorder.faults.say(error)
                 return problem(503, "The events can't be taken now; send them again later.", Retry_After="5")
@@ -156,6 +163,9 @@ class Endpoints:
         """Hand a question to the back office, which knows the owners and the store."""
         if request.method == "POST" and not same_origin(arrival):
             return problem(403, "This is taken only from this site's own pages.")
+        if self._asking >= _MOST_ASKING:  # a back office that hangs must not take the threads that the site needs
+            return problem(503, "Too many ask the back office at once; try again in a moment.", Retry_After="2")
+        self._asking += 1
         try:
             status, headers, body = await run_in_threadpool(
                 office.call,
@@ -164,9 +174,12 @@ class Endpoints:
                 path,
                 dict(request.query_params),
                 headers={"Cookie": arrival.cookie, "X-Scheme": "https" if arrival.secure else "http"},
+                timeout=_OFFICE_SECONDS,
             )
-        except OfficeError:
+        except (OfficeError, OSError):
             return problem(503, "The back office is starting or away; try again in a moment.", Retry_After="2")
+        finally:
+            self._asking -= 1
         return Response(body, status, headers)
 
 

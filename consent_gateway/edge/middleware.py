@@ -33,11 +33,20 @@ VARY = "Cookie, Sec-GPC, DNT"
 class SeenConsent:
     """What the site sees as `scope["consent"]`. Asking it anything makes the response private to this visitor."""
 
-    __slots__ = ("_consent", "was_read")
+    __slots__ = ("_consent", "_real", "was_read")
 
     def __init__(self, consent: Consent) -> None:
-        self._consent = consent
+        self._consent = self._real = consent
         self.was_read = False
+
+    def close(self) -> None:
+        """The response has started, and may be kept for others: until it is out, the strictest answer for everybody."""
+        if not self.was_read:
+            self._consent = Consent(objection=True)
+
+    def reopen(self) -> None:
+        """The response is out; a background task may ask again."""
+        self._consent = self._real
 
     def permits(self, purpose: str) -> bool:
         """May data of this visitor be used for this purpose?"""
@@ -94,12 +103,20 @@ class Edge:
         return consent
 
     def is_excluded(self, path: str) -> bool:
-        return bool(self.settings.EXCLUDE_PATHS) and under(path, self.settings.EXCLUDE_PATHS)
+        """Is this path (without a root path) one that the owner wants unmeasured?"""
+        return bool(self.settings.EXCLUDE_PATHS) and under(folded(path), self.settings.EXCLUDE_PATHS)
 
 
 def under(path: str, prefixes: tuple[str, ...]) -> bool:
     """Is the path one of these, or below one? `/api` covers `/api` and `/api/x`, not `/apiary`."""
     return any(path == prefix or path.startswith(prefix.rstrip("/") + "/") for prefix in prefixes)
+
+
+def folded(path: str) -> str:
+    """`//a///b` is what a careless link makes of `/a/b`."""
+    while "//" in path:
+        path = path.replace("//", "/")
+    return path
 
 
 async def serve_site(edge: Edge, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
@@ -115,8 +132,13 @@ async def serve_site(edge: Edge, app: ASGIApp, scope: Scope, receive: Receive, s
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
+            # a copy: the site may keep this list for its next visitor, and may have made it of anything iterable
+            message = {**message, "headers": [(name, value) for name, value in message.get("headers", ())]}
             visit.answering(message)
         await send(message)
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            visit.seen.reopen()
+            visit.record()  # now, and not after the site's background tasks
 
     try:
         await app(visit.shown, receive, sending if scope["type"] == "http" else send)
@@ -130,7 +152,7 @@ async def serve_site(edge: Edge, app: ASGIApp, scope: Scope, receive: Receive, s
 class _Visit:
     """One request to the site, from its arrival to its page view."""
 
-    __slots__ = ("_arrival", "_consent", "_edge", "_kind", "_root", "_server_ms", "_site", "_start", "_status",
+    __slots__ = ("_arrival", "_at", "_consent", "_edge", "_kind", "_root", "_server_ms", "_site", "_start", "_status",
                  "_view_id", "seen", "shown")  # fmt: skip
 
     def __init__(self, edge: Edge, scope: Scope) -> None:
@@ -138,7 +160,8 @@ class _Visit:
         self._edge = edge
         self._arrival = arrival = edge.desk.read(scope)
         self._site = edge.site_of(arrival.host)
-        declared = edge.declared(arrival, self._site, now=int(time.time() * 1000))
+        self._at = int(time.time() * 1000)
+        declared = edge.declared(arrival, self._site, now=self._at)
         self._consent = declared.under_signal(arrival.signal)
         self._root = scope.get("root_path", "")
         self._kind: str | None = None
@@ -148,7 +171,7 @@ class _Visit:
         settings = edge.settings
         self.shown: Scope = scope
         if settings.SCRUB_SCOPE:
-            if settings.SCRUB_EXCEPT and under(scope["path"], settings.SCRUB_EXCEPT):
+            if settings.SCRUB_EXCEPT and under(folded(without_root(scope)), settings.SCRUB_EXCEPT):
                 self.shown = dict(scope)  # the site's own basis; the server's log still sees the truncated address
             edge.desk.scrub(scope, arrival)
         scope["consent"] = self.shown["consent"] = self.seen
@@ -156,22 +179,22 @@ class _Visit:
     def answering(self, message: Message) -> None:
         """The response starts: is it a page view, and is it this visitor's alone?"""
         try:
-            headers = MutableHeaders(raw=message.setdefault("headers", []))
-            if not isinstance(message["headers"], list):
-                message["headers"] = headers.raw
+            headers = MutableHeaders(raw=message["headers"])
             if self.seen.was_read:
                 headers["Cache-Control"] = "private, no-store"
                 headers.add_vary_header(VARY)
+                make_private(headers)
             self._status = message["status"]
             self._server_ms = (time.perf_counter() - self._start) * 1000
             kind = self._page_type(_is_html(headers.get("content-type", ""), self._status))
-            if kind == PAGE_VIEW:
-                if shared_may_keep(headers):
-                    return  # the script counts it: a shared cache will answer without us
-                if "cache-control" not in headers:
-                    headers["Cache-Control"] = "private"  # it carries this view's id
+            if kind == PAGE_VIEW and not shared_may_keep(headers):
+                make_private(headers)  # it carries this view's id
                 self._view_id = int.from_bytes(os.urandom(8), "big") or 1
                 headers.append("Server-Timing", f'cg;desc="{self._view_id:016x}"')
+            elif kind == PAGE_VIEW:
+                kind = None  # the script counts it: a shared cache will answer without us
+            if not _told(headers) & {"private", "no-store"}:
+                self.seen.close()  # too late to ask: what follows may go to everybody
             self._kind = kind
         except Exception as error:
             self._edge.recorder.faults.say(error)
@@ -185,25 +208,26 @@ class _Visit:
 
     def _page_type(self, html: bool | None) -> str | None:
         scope = self.shown
-        if scope["type"] != "http" or self._arrival.prefetch or self._edge.is_excluded(scope["path"]):
+        if scope["type"] != "http" or self._arrival.prefetch or self._edge.is_excluded(without_root(scope)):
             return None
         return page_type(scope["method"], self._status, scope["path"], html)
 
     def record(self) -> None:
-        if self._kind is None:
+        """Once, when the answer is out."""
+        kind, self._kind = self._kind, None
+        if kind is None:
             return
         edge, arrival, scope = self._edge, self._arrival, self.shown
         try:
             if not self._site:
                 edge.recorder.count_dropped("", DropReason.UNKNOWN_SITE)
                 return
-            now = int(time.time() * 1000)
             query = scope["query_string"].decode("latin-1")
             seen = Observation(
                 self._site,
-                self._kind,
-                now,
-                now,
+                kind,
+                self._at,
+                self._at,
                 f"http://{arrival.host}{scope['path']}?{query}",
                 host=arrival.host.partition(":")[0],
                 address=arrival.address,
@@ -233,11 +257,26 @@ def _is_html(content_type: str, status: int) -> bool | None:
 
 def shared_may_keep(headers: MutableHeaders) -> bool:
     """May a shared cache answer with this response without asking us (RFC 9111 section 3)?"""
-    told = {part.strip().lower() for value in headers.getlist("cache-control") for part in value.split(",")}
+    told = _told(headers)
     if told & {"private", "no-store", "no-cache"} or "s-maxage=0" in told:
         return False
-    fresh = any(part.startswith(("s-maxage=", "max-age=")) and not part.endswith("=0") for part in told)
-    return fresh or "public" in told or (not told and "expires" in headers)
+    ages = {part for part in told if part.startswith(("s-maxage=", "max-age="))}
+    fresh = any(not age.endswith("=0") for age in ages)
+    return fresh or "public" in told or (not ages and "expires" in headers)
+
+
+def make_private(headers: MutableHeaders) -> None:
+    """No shared cache may keep this response, nor a content network that is told by a header of its own (RFC 9213)."""
+    told = headers.get("cache-control", "")
+    if not _told(headers) & {"private", "no-store"}:
+        headers["Cache-Control"] = f"{told}, private" if told else "private"
+    for name in {name.lower() for name in headers}:
+        if name.endswith("-cache-control") or name == "surrogate-control":
+            del headers[name]
+
+
+def _told(headers: MutableHeaders) -> set[str]:
+    return {part.strip().lower() for value in headers.getlist("cache-control") for part in value.split(",")}
 
 
 def route_template(scope: Scope, root: str) -> str:

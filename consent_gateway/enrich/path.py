@@ -18,6 +18,7 @@ from .personal import ORDINARY, gives_away, is_address, is_token, plain, printab
 __all__ = ["read_page", "scrub_host", "scrub_path", "scrub_segment", "scrub_text", "split_url"]
 
 PATH_LIMIT = 500
+_LONGEST_HOST, _LONGEST_LABEL = 253, 63  # RFC 1035
 _SPELLED = re.compile(r"[A-Za-z0-9._~!$&'()*+,=:@%-]*")
 _SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*)://")
 _HOST = re.compile(r"[a-z0-9_*-]+(?:\.[a-z0-9_*-]+)*")
@@ -90,8 +91,10 @@ def scrub_host(host: str) -> str:
     """
     if _ORDINARY_HOST.fullmatch(host):
         return host
+    if not host or len(host) > _LONGEST_HOST:  # before any work: what a name may become grows faster than it does
+        return ""
     meant = plain(host)
-    if not host or meant is None or len(host) > 1000:
+    if meant is None or len(meant) > _LONGEST_HOST or any(len(label) > _LONGEST_LABEL for label in meant.split(".")):
         return ""
     # A last label that is a number makes a browser read the whole as IPv4 (WHATWG URL, "ends in a number").
     if is_address(meant) or "@" in meant or _NUMERIC.fullmatch(meant.rpartition(".")[2]):

@@ -21,9 +21,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _SLOT = 128
-_SLOTS = 512
+_SLOTS = 4096  # a site needs about a dozen
 _COUNT = struct.Struct("<Q")
 _KEY_BYTES = _SLOT - _COUNT.size
+_RESERVE = 256 * 1024  # bytes
 _REMEMBERED = 100  # names in a lane: what was counted when we died is found again among these, in whatever order
 
 Key = tuple[str, str]  # site, term: `received`, `accepted`, `dropped.<reason>`, `unanswered`
@@ -82,6 +83,8 @@ class Books:
             at = self._slots.get((site, term))
             if at is None:
                 at = self._new_slot(site, term)
+            if at is None:
+                return
             _COUNT.pack_into(self._map, at, _COUNT.unpack_from(self._map, at)[0] + by)
 
     def time(self, what: str, seconds: float) -> None:
@@ -89,9 +92,10 @@ class Books:
         self.count(what, _TERM_OF[bisect_left(LATENCIES, seconds)])
         self.count(what, "microseconds", int(seconds * 1_000_000))
 
-    def _new_slot(self, site: str, term: str) -> int:
+    def _new_slot(self, site: str, term: str) -> int | None:
+        """A place for a key; the books of hundreds of sites may be full, and then it shares that of no site."""
         if len(self._slots) >= _SLOTS:
-            raise RuntimeError("the books are full")
+            return self._slots.get(("-", term))
         at = len(self._slots) * _SLOT
         key = f"{site}\0{term}".encode()[:_KEY_BYTES]
         self._map[at + _COUNT.size : at + _COUNT.size + len(key)] = key
@@ -140,6 +144,7 @@ class Tally:
         self._folder = data_dir / "books"
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._path = self._folder / "tally.json"
+        self._reserve = self._folder / "reserve"
         self.counts: Counter[Key] = Counter()
         self.last: dict[str, list[str]] = {}
         self.sent: set[str] = set()
@@ -188,6 +193,7 @@ class Tally:
 
     def fold(self) -> None:
         """Take over the counts of processes that have ended, and remove their files."""
+        self._put_room_by()
         for path in self._folder.glob("*.book"):
             handle = os.open(path, os.O_RDONLY)
             try:
@@ -213,6 +219,22 @@ class Tally:
         return total
 
     def _save(self) -> None:
+        """Write it anew; on a full disk into the room that was put by for this, or what the store has would be counted
+        by nobody when we are killed."""
+        try:
+            self._write()
+        except OSError:
+            if not self._reserve.exists():
+                raise
+            self._reserve.unlink()
+            self._write()
+
+    def _put_room_by(self) -> None:
+        if not self._reserve.exists():
+            with suppress(OSError), self._reserve.open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, _RESERVE)
+
+    def _write(self) -> None:
         counts = [[*key, count] for key, count in sorted(self.counts.items())]
         draft = self._path.with_suffix(".tmp")
         with draft.open("w") as file:

@@ -45,12 +45,10 @@ class Cookies:
 
     def read(self, header: str, site: str, *, secure: bool, now: int, version: str) -> Consent:
         """The state that a `Cookie` header holds for a site, before signals. `now` in milliseconds, UTC."""
-        wanted = self.name(secure) + "="
-        if wanted not in header:
+        if self.name(secure) not in header:
             return UNKNOWN
         found: Consent | None = None
-        for pair in [part for part in map(str.strip, header.split(";")) if part.startswith(wanted)][:_MOST_COOKIES]:
-            value = pair[len(wanted) :].strip('"')
+        for value in self._values(header, secure):
             decoded = self._decode(value, site) if len(value) <= MAX_BYTES else None  # nothing long into the cache
             if decoded is None:
                 continue
@@ -64,6 +62,16 @@ class Cookies:
             found = consent if found is None else stricter(found, consent)
         return found or UNKNOWN
 
+    def given(self, header: str, site: str, *, secure: bool) -> list[Consent]:
+        """Every grant of ours that the header holds, also those that no longer count: a withdrawal ends them all."""
+        found = (self._decode(value, site) for value in self._values(header, secure) if len(value) <= MAX_BYTES)
+        return [decoded[0] for decoded in found if decoded is not None and decoded[0].status is Status.GIVEN]
+
+    def _values(self, header: str, secure: bool) -> list[str]:
+        wanted = self.name(secure) + "="
+        pairs = [part for part in map(str.strip, header.split(";")) if part.startswith(wanted)]
+        return [pair[len(wanted) :].strip('"') for pair in pairs[:_MOST_COOKIES]]
+
     def write(self, consent: Consent, site: str, *, secure: bool, now: int) -> str:
         """The `Set-Cookie` line of a state."""
         value = self._signer(site).sign(_encode(consent)).decode()
@@ -74,7 +82,7 @@ class Cookies:
         return f"{line}; Domain={self._domain}" if self._domain else line
 
     def _make_signer(self, site: str) -> Signer:
-        return Signer(self._secrets, salt=f"consent-gateway.{site}", key_derivation="hmac", digest_method=sha256)
+        return Signer(self._secrets, salt=f"consent-gateway.cookie.{site}", key_derivation="hmac", digest_method=sha256)
 
     def _check(self, value: str, site: str) -> tuple[Consent, int] | None:
         """The state in a cookie's value and until when it counts; `None` unless it is whole and ours."""

@@ -27,7 +27,9 @@ class DropReason(StrEnum):
     NOT_PERMITTED = "not_permitted"  # the policy asks consent for what the device sends, and there is none
     DUPLICATE = "duplicate"  # its id came before within a day
     EXPIRED = "expired"  # older than the retention of measurement
+    FUTURE = "future"  # replay only: dated more than a day after now
     INVALID = "invalid"  # it broke the contract; the sender was told
+    EXCLUDED = "excluded"  # of a path in EXCLUDE_PATHS
     OVERLOAD = "overload"  # the spool could not take it; a sender was told 503, a page view gave way
     NOT_A_PAGE = "not_a_page"  # replay only: a log line that is no page view (a picture, a form that was posted)
     UNPARSABLE = "unparsable"  # replay only: a log line that is none

@@ -60,7 +60,7 @@ def connect(
         client.command(f"CREATE DATABASE IF NOT EXISTS {DATABASE}{on_cluster} ENGINE = Atomic")
         client.database = DATABASE
         return client
-    except ModuleNotFoundError:
+    except ImportError:
         raise ConfigError(
             "CONSENT_GATEWAY_DSN names the embedded engine, which is not installed: "
             "pip install 'consent-gateway[embedded]', or name a server"

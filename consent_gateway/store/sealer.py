@@ -79,8 +79,10 @@ class Sealer:
 
     def _without_repeats(self, batch: Batch) -> tuple[Batch, Counter[Key]]:
         """Leave out events that another segment has, or this one twice, and count them."""
-        if self._taken is None:
-            self._taken = Taken(self._spool.root.parent / "taken")
+        try:
+            self._taken = self._taken or Taken(self._spool.root.parent / "taken")
+        except OSError:  # no room for it: what was sent again may be kept twice, but nothing waits
+            return batch, Counter()
         name = int.from_bytes(blake2b(batch.name.encode(), digest_size=8).digest(), "big")
         own: set[int] = set()
         repeats: set[int] = set()

@@ -292,7 +292,6 @@ def test_a_lost_host_gets_ledger_and_stops_back(new_office: Callable[[str], Offi
 def test_the_ledger_never_shrinks(new_office: Callable[[str], Office], tmp_path: Path) -> None:
     office = new_office("a")
     folder = office.settings.DATA_DIR / "ledger"
-    folder.mkdir()
     for name in ("grown", "cut", "same", "other"):
         (folder / f"{name}.jsonl").write_text("1\n2\n")
     back_up(office, tmp_path / "b")

@@ -35,5 +35,9 @@ class Notices:
                 return language, self._by_language[language]
         return FALLBACK, self._by_language[FALLBACK]
 
+    def language(self, digest: str) -> str:
+        """The language of a notice of ours; empty for another hash."""
+        return next((language for language, found in self._by_language.items() if found == digest), "")
+
     def text(self, digest: str) -> bytes | None:
         return self._by_hash.get(digest)
