@@ -58,12 +58,17 @@ _BEAT_END_SECONDS = 1.0
 class ConsentGateway:
     """The middleware. Mount it outermost: `app = ConsentGateway(app)` or `app.add_middleware(ConsentGateway)`.
 
-    Settings come from the environment unless given. `ConfigError` says at once what is wrong with them.
+    Settings come from the environment unless given. Wrong ones are refused at start, in one sentence: as the lifespan's
+    failed startup, because a framework makes its middleware where an exception would be taken for "no lifespan".
     """
 
     def __init__(self, app: ASGIApp, settings: Settings | None = None) -> None:
         self.app = app
-        self.settings = settings or Settings()
+        self._wrong: ConfigError | None = None
+        try:
+            self.settings = settings or Settings()
+        except ConfigError as error:
+            self._wrong, self.settings = error, Settings.model_construct()
         self._worker: Worker | None = None
         self._retry_at = 0.0
         self._opening = threading.Lock()
@@ -89,6 +94,8 @@ class ConsentGateway:
 
     def open(self) -> Worker:
         """Start what this worker owns, once. Called by the lifespan, or by the first request where there is none."""
+        if self._wrong is not None:
+            raise self._wrong
         with self._opening:
             if self._worker is None or self._worker.pid != os.getpid() or self._worker.has_ended:
                 self._worker = Worker(self.settings)

@@ -94,3 +94,12 @@ def site() -> ASGIApp:
     from consent_gateway import ConsentGateway
 
     return ConsentGateway(bare())
+
+
+def added() -> ASGIApp:
+    """The same, mounted as a framework's middleware."""
+    from consent_gateway import ConsentGateway
+
+    app = bare()
+    app.add_middleware(ConsentGateway)
+    return app

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from consent_gateway import Settings
+from consent_gateway import Settings, __version__
 from consent_gateway.answers.reports import REPORTS
 from consent_gateway.app import running_office
 from consent_gateway.cli import app
@@ -102,6 +102,7 @@ def test_a_small_log_becomes_answers(tmp_path: Path, office: None) -> None:
 def test_refusals_are_one_line(
     tmp_path: Path, words: list[str], settings: dict[str, str], code: int, said: str
 ) -> None:
+    (tmp_path / "data").mkdir()
     answer = run(tmp_path, *words, **settings)
     assert answer.returncode == code, answer.stderr
     assert said in answer.stderr and "Traceback" not in answer.stderr
@@ -120,6 +121,49 @@ def test_stats_beside_a_running_site(tmp_path: Path) -> None:
         link = run(tmp_path, "sign-in", "--url", site.url, **own).stdout.strip()
         assert site.get(link.removeprefix(site.url)).status == 303
         assert "Everything is in the store" in run(tmp_path, "forward", **own).stdout
+        first, second = run(tmp_path, "sign-in", **own).stdout.splitlines()
+        assert first.startswith("http://127.0.0.1:8000/_cg/sign-in?token=") and "--url" in second
+        (tmp_path / "log").touch()
+        for words in (["stats"], ["sign-in"], ["replay", "log"], ["replay", "log", "--site", "shop"]):
+            other = run(tmp_path, *words, **own, SITE="site")
+            assert other.returncode == 2, words
+            assert other.stderr == (
+                "consent-gateway: the running site knows shop; this command's settings know site: "
+                "set CONSENT_GATEWAY_SITE (or SITES) as the site has it\n"
+            )
+
+
+@pytest.mark.parametrize("words", [["stats"], ["forward"], ["sign-in"], ["backup", "file"]])
+def test_what_reads_makes_no_installation(tmp_path: Path, words: list[str]) -> None:
+    answer = run(tmp_path, *words)
+    assert answer.returncode == 1 and not list(tmp_path.iterdir())
+    assert answer.stderr == (
+        f"consent-gateway: there is no installation in {tmp_path / 'data'}: "
+        "start the site first, or set CONSENT_GATEWAY_DATA_DIR\n"
+    )
+
+
+def test_doctor_makes_no_installation(tmp_path: Path) -> None:
+    answer = run(tmp_path, "doctor")
+    assert answer.returncode == 1 and not list(tmp_path.iterdir()) and not answer.stderr
+    assert f"✗ there is no installation in {tmp_path / 'data'}\n" in answer.stdout
+    assert "was found in no file and not by the site\n" in answer.stdout
+
+
+def test_sign_in_needs_a_running_site(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    answer = run(tmp_path, "sign-in")
+    assert answer.returncode == 1 and "no site is running on" in answer.stderr
+    assert not (tmp_path / "keys").exists()
+
+
+def test_an_empty_report_says_so(tmp_path: Path, office: None) -> None:
+    shown = run(tmp_path, "stats", "--from", "2026-11-01", "--to", "2026-11-02").stdout
+    assert "of shop, 2026-11-01 to 2026-11-02\n" in shown and "Nothing was measured for shop on these days." in shown
+
+
+def test_the_version(tmp_path: Path) -> None:
+    assert run(tmp_path, "--version").stdout == f"consent-gateway {__version__}\n"
 
 
 def test_every_report_is_in_the_store_and_has_a_query(tmp_path: Path, office: None) -> None:

@@ -117,7 +117,10 @@ def test_a_mounted_part_has_its_template(run_site: Callable[..., Site]) -> None:
     assert row["path"] == "/mounted/acme/page" and row["route"].endswith("/page")
 
 
-def test_a_wrong_setting_is_refused_at_start_in_one_sentence(run_site: Callable[..., Site]) -> None:
+@pytest.mark.parametrize("app", ["site", "added"])
+def test_a_wrong_setting_is_refused_at_start_in_one_sentence(run_site: Callable[..., Site], app: str) -> None:
+    """Also where a framework makes its middleware inside the lifespan."""
     with pytest.raises(AssertionError) as refused:
-        run_site(PREFIXES="24,99")
-    assert "PREFIXES" in str(refused.value) and "allowed" in str(refused.value)
+        run_site(app, PREFIXES="24,99")
+    said = str(refused.value)
+    assert "CONSENT_GATEWAY_PREFIXES is '24,99'" in said and "allowed" in said and "Traceback" not in said

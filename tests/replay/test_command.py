@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import importlib
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ def test_the_summary_tells_what_became_of_each_line() -> None:
     told = [line.split("  ") for line in result.stdout.splitlines()]
     words = [[cell.strip() for cell in cells if cell.strip()] for cells in told]
     assert ["lines read", "1,235"] in words
-    assert ["page views", "1,234", "kept"] in words
+    assert ["page views", "1,234", "kept, for site"] in words
     assert ["unparsable", "1", "dropped: not a line of an access log"] in words
     assert "  access.log, line 1,235: * rubbish" in result.stdout
     assert "192.0.2.77" not in result.output
@@ -80,6 +81,21 @@ def test_several_sites_need_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     assert call("access.log", "--site", "blog", "--no-wait", "--keep-expired").exit_code == 0
     (segment,) = Path("data/spool/sealed").iterdir()
     assert segment.read_bytes().count(b'"site":"blog"') == 1234
+
+
+def test_what_became_of_odd_files_is_told() -> None:
+    Path("page.html").write_bytes(b"<p>no log\n</p>\n")
+    result = call("page.html", "--no-wait")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines() == ["consent-gateway: page.html: not one line of it is of an access log"]
+    Path("empty.log").touch()
+    result = call("empty.log", "--no-wait")
+    assert (result.exit_code, result.stdout) == (0, "empty.log: it is empty.\n")
+    old = datetime(2015, 5, 17, tzinfo=UTC)
+    Path("mixed.log").write_bytes(entry(1, at=old) + entry(2, at=datetime.now(UTC) + timedelta(days=3)))
+    result = call("mixed.log", "--no-wait")
+    assert "future" in result.stdout and "dated more than a day after now" in result.stdout
+    assert "--again --keep-expired" in result.stdout
 
 
 @pytest.mark.parametrize("arguments", [[], ["access.log", "--such"]])

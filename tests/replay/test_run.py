@@ -69,8 +69,20 @@ def test_what_is_expired_can_be_kept(bench: Bench) -> None:
 
 
 def test_a_line_of_the_future_was_not_received_there(bench: Bench) -> None:
-    bench.replay(bench.put("log", entry(1, at=NOW + 400 * DAYS)))
-    assert bench.events()[0]["received_at"] == "2026-11-22 00:00:00.000"
+    later = entry(2, at=NOW + DAYS + timedelta(seconds=1))
+    summary = bench.replay(bench.put("log", entry(1, at=NOW + DAYS) + later + entry(3, at=NOW + 400 * DAYS)))
+    assert summary.dropped == {"future": 2}, "a day is room for clocks and zones"
+    (row,) = bench.events()
+    assert row["received_at"] == "2026-11-22 00:00:00.000"
+
+
+def test_a_file_that_is_no_log_or_empty_is_told(bench: Bench) -> None:
+    rubbish, empty = bench.put("rubbish", b"a\nb c\n"), bench.put("empty", b"")
+    summary = bench.replay(rubbish, empty, bench.put("log", b"rubbish\n" + lines(0, 3)))
+    assert summary.errors == [f"{rubbish}: not one line of it is of an access log"]
+    assert (summary.empty, summary.page_views) == ([empty], 3)
+    grown = bench.put("log", b"rubbish\n" + lines(0, 3) + b"more rubbish\n")
+    assert not bench.replay(grown).errors, "it has lines of a log, read before"
 
 
 def test_a_month_has_its_own_segment(bench: Bench) -> None:
