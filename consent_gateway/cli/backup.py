@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from ..app import running_office
 from ..config.settings import Settings
 from ..rule.errors import ConsentGatewayError
-from .common import ask_office, console, fail, failing_in_one_line, read_settings
+from .common import ask_office, console, fail, failing_in_one_line, need_installation, read_settings
 
 _LOOK_SECONDS = 0.2
 
@@ -25,6 +25,7 @@ def backup(file: Annotated[Path, typer.Argument(help="The file to write; it must
     in the backup stay encrypted), and events that are still in the spool.
     """
     settings = read_settings()
+    need_installation(settings)
     with failing_in_one_line(), running_office(settings):
         done = _run(settings, "backup", {"path": str(file.absolute())})
     console.print(f"{file}: {done['rows']:,} rows and the ledger, {done['bytes']:,} bytes.", soft_wrap=True)

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from ..config.settings import Settings
 from ..record import office
-from ..rule.errors import ConfigError, ConsentGatewayError
+from ..rule.errors import ConfigError, ConsentGatewayError, OfficeError
 
 console = Console(highlight=False)
 
@@ -39,6 +39,32 @@ def read_settings() -> Settings:
     except ConfigError as error:
         fail(str(error), 2)
         raise
+
+
+def no_installation(settings: Settings) -> str:
+    """Why a command that only reads can't: it never makes an installation. Empty when there is one."""
+    return "" if settings.DATA_DIR.is_dir() else f"there is no installation in {settings.DATA_DIR}"
+
+
+def need_installation(settings: Settings) -> None:
+    if words := no_installation(settings):
+        fail(f"{words}: start the site first, or set CONSENT_GATEWAY_DATA_DIR")
+
+
+def is_running(settings: Settings) -> bool:
+    """Does a back office answer that we did not start? One of other sites than our settings' is refused."""
+    try:
+        status, _, body = office.call(settings.DATA_DIR, "GET", "/health")
+    except (OfficeError, OSError):
+        return False
+    if status == 200 and (theirs := json.loads(body).get("sites")) is not None and set(theirs) != settings.site_names:
+        ours = ", ".join(sorted(settings.site_names))
+        fail(
+            f"the running site knows {', '.join(theirs)}; this command's settings know {ours}: "
+            "set CONSENT_GATEWAY_SITE (or SITES) as the site has it",
+            2,
+        )
+    return True
 
 
 def ask_office(settings: Settings, method: str, path: str, params: dict[str, str] | None = None) -> Any:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -72,8 +74,8 @@ def _settings(folder: Path, url: str) -> Settings:
 def _serve(settings: Settings, listener: socket.socket, url: str, days: int) -> None:
     try:
         from ..demo.site import site
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"the demo needs {error.name}: pip install 'consent-gateway[demo,embedded]'") from None
+    except ImportError as error:  # starlette raises its own, without a name, where jinja2 is missing
+        raise ConfigError(f"the demo needs more ({error}): pip install '.[embedded,demo]' in the clone") from None
 
     with running_office(settings):
         if not (settings.DATA_DIR / _SAMPLE).exists():
@@ -85,14 +87,15 @@ def _serve(settings: Settings, listener: socket.socket, url: str, days: int) -> 
         threading.Thread(target=_announce, args=(server, settings, url, link), daemon=True).start()
         with suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
-    console.print("Ended; the data is kept. Start again with: make run")
+    console.print("Ended; the data is kept. The same command starts it again.")
 
 
 def _bring_in_sample(settings: Settings, days: int, url: str) -> None:
     """Write an access log and replay it: the sample goes the same way as any log."""
     from ..demo.traffic import sample_log
 
-    console.print(f"First run: making {days} days of sample traffic and reading it like any access log …")
+    console.print(f"First run: making {days} days of sample traffic,")
+    console.print("and reading it like any access log …")
     with TemporaryDirectory() as place:
         log = Path(place) / "access.log"
         with log.open("w") as file:
@@ -116,14 +119,26 @@ def _announce(server: uvicorn.Server, settings: Settings, url: str, link: str) -
     )
     for name, address in rows:
         console.print(f"  {name:<14} {address}", soft_wrap=True)
-    console.print("\n  The dashboard's link signs you in once, within 15 minutes. Ctrl-C ends the demo.")
-    console.print("  To ask in another terminal, too:\n")
-    console.print(f"    export {_exports(settings)}", soft_wrap=True)
-    console.print("    consent-gateway stats pages\n    consent-gateway sign-in        # a new link\n", soft_wrap=True)
+    console.print("\n  The dashboard's link signs you in once, within 15 minutes.")
+    console.print("  Ctrl-C ends the demo. To ask in another terminal, in this folder:\n")
+    command = _command()
+    lines = [f"export {export}" for export in _exports(settings)]
+    for line in (*lines, f"{command} stats pages", f"{command} sign-in --url {url}"):
+        console.print(f"    {line}", soft_wrap=True, markup=False)
+    console.print()
 
 
-def _exports(settings: Settings) -> str:
+def _exports(settings: Settings) -> list[str]:
     """What makes another terminal speak of the same data."""
-    sites = ",".join(f"{origin}={name}" for origin, name in settings.SITES.items())
-    values = {"DATA_DIR": settings.DATA_DIR, "KEYS_DIR": settings.KEYS_DIR, "SITES": sites}
-    return " ".join(f"{ENV_PREFIX}{name}={value}" for name, value in values.items())
+    values: dict[str, object] = {"DATA_DIR": settings.DATA_DIR, "KEYS_DIR": settings.KEYS_DIR}
+    if len(settings.site_names) == 1:
+        (values["SITE"],) = settings.site_names
+    else:
+        values["SITES"] = ",".join(f"{origin}={name}" for origin, name in settings.SITES.items())
+    return [f"{ENV_PREFIX}{name}={value}" for name, value in values.items()]
+
+
+def _command() -> str:
+    """How to call this program again: by its name, or by the path with which it was started."""
+    name = "consent-gateway"
+    return sys.argv[0] if not shutil.which(name) and Path(sys.argv[0]).name == name else name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 import stat
 import time
@@ -21,7 +22,7 @@ from ..app import ConsentGateway, running_office
 from ..config.settings import Settings
 from ..record.salts import memory_dir
 from ..rule.errors import ConsentGatewayError
-from .common import ask_office, console, read_settings
+from .common import ask_office, console, no_installation, read_settings
 
 _CANARY = "203.0.113.77"  # RFC 5737: nobody's
 _BEYOND = ("confirmed", "aside", "erased", "repeated")  # what became of an accepted event; others are in the spool
@@ -45,20 +46,21 @@ def doctor() -> None:
     """
     settings = read_settings()
     findings = [*_files(settings), *_proxies(settings)]
+    books: list[list[Any]] = []
     try:
-        with running_office(settings):
-            findings += _store(ask_office(settings, "GET", "/store"))
-            findings += _spool(ask_office(settings, "GET", "/health"))
-            books = ask_office(settings, "GET", "/books")
-            findings += _balance(books)
+        if not no_installation(settings):
+            with running_office(settings):
+                findings += _store(ask_office(settings, "GET", "/store"))
+                findings += _spool(ask_office(settings, "GET", "/health"))
+                books = ask_office(settings, "GET", "/books")
+                findings += _balance(books)
     except ConsentGatewayError as error:
-        books = []
         findings.append(Finding("bad", f"the back office: {error}", "its log says more; is another one running?"))
     findings += _canary(settings)
     for grade, words, advice in findings:
         console.print(f"{_MARK[grade]} {words}" + (f"\n    → {advice}" if advice else ""), soft_wrap=True)
     if books:
-        console.print()
+        console.print("\nThe books of this host", style="bold")
         console.print(_books_table(books))
     if any(finding.grade == "bad" for finding in findings):
         raise typer.Exit(1)
@@ -66,9 +68,12 @@ def doctor() -> None:
 
 def _files(settings: Settings) -> Iterator[Finding]:
     yield Finding("good", f"settings: {len(settings.site_names)} site(s), days end at midnight in {settings.TIMEZONE}")
+    if words := no_installation(settings):
+        yield Finding("bad", words, "start the site first, or set CONSENT_GATEWAY_DATA_DIR")
     for name, folder in (("DATA_DIR", settings.DATA_DIR), ("KEYS_DIR", settings.KEYS_DIR)):
         if not folder.exists():
-            yield Finding("note", f"{name} {folder} is not there yet", "it is made at the first start")
+            if name == "KEYS_DIR":
+                yield Finding("note", f"{name} {folder} is not there yet", "it is made at the first start")
             continue
         wide = [path for path in (folder, *folder.glob("*")) if stat.S_IMODE(path.stat().st_mode) & 0o077]
         if name == "KEYS_DIR" and wide:
@@ -140,7 +145,7 @@ def _by_site(books: list[list[Any]]) -> dict[str, Counter[str]]:
 
 
 def _books_table(books: list[list[Any]]) -> Table:
-    table = Table(title="The books of this host", title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
     sites = _by_site(books)
     table.add_column("")
     for site in sites:
@@ -167,7 +172,13 @@ def _canary(settings: Settings) -> Iterator[Finding]:
             "BACK_OFFICE": "external",
             "SALTS": "memory-file",
         }
-        seen = asyncio.run(_send_canary(settings.model_copy(update=own)))
+        log = logging.getLogger("consent_gateway")
+        level = log.level
+        log.setLevel(logging.ERROR)  # that it made a secret in this folder is no news
+        try:
+            seen = asyncio.run(_send_canary(settings.model_copy(update=own)))
+        finally:
+            log.setLevel(level)
         files = [path for path in folder.rglob("*") if path.is_file()]
         shutil.rmtree(memory_dir(folder / "data"), ignore_errors=True)
         written = b"".join(path.read_bytes() for path in files)
@@ -178,7 +189,9 @@ def _canary(settings: Settings) -> Iterator[Finding]:
     else:
         network = "203.0.113.0/24" if settings.ADDRESS_MODE == "truncate" and settings.PREFIXES.v4 == 24 else ""
         there = "" if network.encode() in written else ", but its event is not there either"
-        yield Finding("note" if there else "good", f"a canary address sent through the gateway is nowhere{there}")
+        words = "an address sent through the gateway was found in no file"
+        words += " and not by the site" if settings.SCRUB_SCOPE else ""
+        yield Finding("note" if there else "good", f"{words}{there}")
 
 
 async def _send_canary(settings: Settings) -> str:

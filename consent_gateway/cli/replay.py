@@ -25,7 +25,7 @@ from ..rule.columns import RETENTION_DAYS
 from ..rule.errors import ConsentGatewayError
 from ..rule.event import DropReason
 from ..rule.purposes import MEASUREMENT
-from .common import ask_office, console, fail, failing_in_one_line, read_settings
+from .common import ask_office, console, fail, failing_in_one_line, is_running, read_settings
 
 _LOOK_SECONDS = 0.1
 _PATIENCE_SECONDS = 90.0  # how long nothing may reach the store before we stop waiting; its longest pause is 5
@@ -33,6 +33,7 @@ _PATIENCE_SECONDS = 90.0  # how long nothing may reach the store before we stop 
 _WHY = {
     DropReason.NOT_A_PAGE: "no page: a picture, a script, a redirect, a form that was posted",
     DropReason.EXPIRED: f"older than the {RETENTION_DAYS[MEASUREMENT]} days of retention; --keep-expired keeps them",
+    DropReason.FUTURE: "dated more than a day after now",
     DropReason.UNPARSABLE: "not a line of an access log",
     DropReason.NO_ADDRESS: "no address: the client is written as a name",
     DropReason.FAULT: "something inside the gateway failed; a message above says what",
@@ -42,26 +43,34 @@ _WHY = {
 def replay(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Access logs, plain or gzip; - is a pipe.")],
     site: Annotated[str, typer.Option(help="The site that wrote them; needed where there are several.")] = "",
-    again: Annotated[bool, typer.Option("--again", help="Read from the start what was read before.")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Read from the start what was read before; its lines count twice.")
+    ] = False,
     keep_expired: Annotated[
-        bool, typer.Option("--keep-expired", help="Keep lines older than the retention; it counts from now then.")
+        bool,
+        typer.Option(
+            "--keep-expired",
+            help="Keep lines older than the retention; it counts from now then. What was read before is not read "
+            "again; with --again it is, and the other lines count twice.",
+        ),
     ] = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Don't wait until all is in the store.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
 ) -> None:
-    """Read access logs, in common or combined format, as if their requests came now.
+    """Read access logs, in common or combined format, by the same rule as live requests, each at its own time.
 
     Each line is read once: a log that was interrupted, has grown or was rotated to .gz goes on where it stopped.
     For example: consent-gateway replay /var/log/nginx/access.log.2.gz /var/log/nginx/access.log
     """
     settings = read_settings()
+    is_running(settings)
     site = _site(settings, site)
     with failing_in_one_line():
         summary = replay_files(
             settings, files, site, again=again, keep_expired=keep_expired, wait=not no_wait, quiet=quiet
         )
         if not quiet:
-            _print(summary)
+            _print(summary, site)
             if no_wait and (left := unsent(Spool(settings.DATA_DIR).sealed)):
                 console.print(
                     f"{left:,} segments are on their way to the store; `consent-gateway forward` brings them."
@@ -154,11 +163,16 @@ def _wait(settings: Settings, spool: Spool, quiet: bool) -> None:
         raise ConsentGatewayError(f"the store refused {refused:,} segments; they are set aside in {spool.aside}")
 
 
-def _print(summary: Summary) -> None:
+def _print(summary: Summary, site: str) -> None:
+    for name in summary.empty:
+        console.print(f"{escape(name)}: it is empty.", soft_wrap=True)
     for name, line in summary.continued.items():
         console.print(f"{escape(name)}: went on after line {line:,}, where it stopped before.", soft_wrap=True)
     for name in summary.known:
-        console.print(f"{escape(name)}: nothing new, it was read before. (--again reads it anew.)", soft_wrap=True)
+        console.print(
+            f"{escape(name)}: nothing new, it was read before. (--again reads it anew and counts it twice.)",
+            soft_wrap=True,
+        )
     for name in summary.waiting:
         console.print(f"{escape(name)}: its last line has no end yet and is left for the next time.", soft_wrap=True)
     if not summary.lines:
@@ -168,11 +182,17 @@ def _print(summary: Summary) -> None:
     table.add_column(justify="right", no_wrap=True)
     table.add_column(style="dim")
     table.add_row("lines read", f"{summary.lines:,}", "", style="bold")
-    table.add_row("page views", f"{summary.page_views:,}", "kept")
+    table.add_row("page views", f"{summary.page_views:,}", f"kept, for {escape(site)}")
     table.add_row("page errors", f"{summary.page_errors:,}", "kept: pages answered with 4xx or 5xx")
     for reason, number in summary.dropped.most_common():
         table.add_row(reason.replace("_", " "), f"{number:,}", f"dropped: {_WHY.get(DropReason(reason), reason)}")
     console.print(table)
+    if summary.dropped[DropReason.EXPIRED]:
+        console.print(
+            "\nTo keep the expired lines of what was read now: --again --keep-expired. Without --again it is not read "
+            "again; with it, lines that were kept count twice.",
+            soft_wrap=True,
+        )
     if summary.examples:
         console.print("\nThe first lines that could not be read, addresses masked:")
     for example in summary.examples:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from ..answers.reports import REPORTS
 from ..app import running_office
-from .common import ask_office, console, fail, failing_in_one_line, read_settings
+from .common import ask_office, console, fail, failing_in_one_line, is_running, need_installation, read_settings
 
 
 class Format(StrEnum):
@@ -40,6 +40,8 @@ def stats(
     if report not in REPORTS:
         fail(f"there is no report {report!r}: allowed are {', '.join(REPORTS)}", 2)
     settings = read_settings()
+    need_installation(settings)
+    is_running(settings)
     params = {"site": site, "from": first, "to": last, "bots": "yes" if bots else "no", "limit": str(limit)}
     with failing_in_one_line(), running_office(settings):
         chosen = {name: value for name, value in params.items() if value}
@@ -52,15 +54,16 @@ def stats(
         sys.stdout.write("\n")
         return
     about = REPORTS[report]
-    table = Table(
-        title=f"{about.title} of {answer['site']}, {answer['from']} to {answer['to']}",
-        title_justify="left", title_style="bold", box=None, header_style="dim", pad_edge=False,
-    )  # fmt: skip
+    title = f"{about.title} of {answer['site']}, {answer['from']} to {answer['to']}"
+    console.print(title, style="bold", soft_wrap=True, markup=False)
+    if not answer["rows"]:
+        console.print(f"Nothing was measured for {answer['site']} on these days.", soft_wrap=True, markup=False)
+        console.print("Another range: --from 2026-11-01 --to 2026-11-30" + ("" if bots else "; programs, too: --bots"))
+        return
+    table = Table(box=None, header_style="dim", pad_edge=False)
     for name, label in about.columns.items():
         table.add_column(label, justify="right" if name in ("visitors", "page_views") else "left", overflow="fold")
     for row in answer["rows"]:
         cells = (row[name] for name in about.columns)
         table.add_row(*(f"{cell:,}" if isinstance(cell, int) else cell or "not known" for cell in cells))
     console.print(table)
-    if not answer["rows"]:
-        console.print("Nothing was measured on these days. Another range: --from 2026-11-01 --to 2026-11-30")

@@ -91,14 +91,16 @@ def page_type(line: LogLine) -> str | None:
 
 def mask(line: str) -> str:
     """A line with its first field, and every other address in it, replaced by `*`."""
-    _, blank, rest = line.partition(" ")
+    first, blank, rest = line.partition(" ")
+    if not blank and not gives_away(first):
+        return line  # no line of a log, but by its words we know the file again
     rest = _IPV6.sub(lambda found: found[0] if _CLOCK.fullmatch(found[0]) else "*", _IPV4.sub("*", rest))
     return f"*{blank}{rest}"
 
 
 def show(line: str) -> str:
     """A line as a person may see it: masked, without other tokens or control characters, cut."""
-    masked = mask(_unescape(line[:LONGEST]))
+    masked = mask(_unescape(line[:LONGEST])) if " " in line else "*"  # a lone word may be a host's name
     words = _WORD.sub(lambda found: found[0] if _STAMP.fullmatch(found[0]) or not gives_away(found[0]) else "*", masked)
     return "".join(char if char.isprintable() else "·" for char in words[:EXAMPLE_LENGTH])
 

@@ -57,6 +57,7 @@ class Summary:
     continued: dict[str, int] = field(default_factory=dict)  # log, and after how many lines
     known: list[str] = field(default_factory=list)  # logs without anything new
     waiting: list[str] = field(default_factory=list)  # logs whose last line has no end yet
+    empty: list[str] = field(default_factory=list)  # logs with nothing in them
     errors: list[str] = field(default_factory=list)
 
 
@@ -136,6 +137,8 @@ class Run:
                     journal.forget()
             elif source.head and not source.damage:
                 self.summary.waiting.append(source.name)
+            elif not source.damage:
+                self.summary.empty.append(source.name)
         finally:
             source.close()
         if source.damage:
@@ -143,6 +146,7 @@ class Run:
 
     def _read_from(self, source: Source, journal: Journal, journals: Journals) -> None:
         before, start = self.summary.lines, journal.line_to
+        unparsable = self.summary.dropped[DropReason.UNPARSABLE]
         self._tell(source)
         for texts, size in _chunks(source.lines(journal.to)):
             judged = self._judge_lines(source.name, journal.line_to, texts)
@@ -151,11 +155,14 @@ class Run:
             self._keep(journal, judged, journal.line_to + len(texts), journal.to + size, tail)
             self._sum_up(judged, len(texts))
             self._tell(source)
-        if self.summary.lines > before and start:
+        lines = self.summary.lines - before
+        if lines and start:
             self.summary.continued[source.name] = start
+        elif lines and self.summary.dropped[DropReason.UNPARSABLE] - unparsable == lines:
+            self.summary.errors.append(f"{source.name}: not one line of it is of an access log")
         if source.waiting:
             self.summary.waiting.append(source.name)
-        elif self.summary.lines == before and not source.damage:
+        elif not lines and not source.damage:
             self.summary.known.append(source.name)
 
     def _judge_lines(self, name: str, before: int, texts: Iterable[bytes]) -> _Judged:
@@ -179,6 +186,8 @@ class Run:
             return DropReason.UNPARSABLE
         if not self._keep_expired and self._now - said.at > self._keep_ms:
             return DropReason.EXPIRED
+        if said.at - self._now > _DAY_SECONDS * 1000:
+            return DropReason.FUTURE
         kind = page_type(said)
         if kind is None:
             return DropReason.NOT_A_PAGE
