@@ -62,6 +62,10 @@ REPORTS: dict[str, Report] = {
     )
 }
 
+# the one report that no query answers: it counts what never reached the store, too, since this host's books began
+BOOKS = Report("books", "Books", "what became of every event, on this host", {"term": "What", "events": "Events"})
+ALL = REPORTS | {BOOKS.name: BOOKS}
+
 
 @dataclass(frozen=True, slots=True)
 class Question:

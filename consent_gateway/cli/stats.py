@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from ..answers.reports import REPORTS
+from ..answers.reports import ALL, BOOKS
 from ..app import running_office
 from .common import ask_office, console, fail, failing_in_one_line, is_running, need_installation, read_settings
 
@@ -21,7 +21,7 @@ class Format(StrEnum):
     csv = "csv"
 
 
-_HELP = "One of: " + "; ".join(f"{report.name} ({report.words})" for report in REPORTS.values()) + "."
+_HELP = "One of: " + "; ".join(f"{report.name} ({report.words})" for report in ALL.values()) + "."
 
 
 def stats(
@@ -37,8 +37,8 @@ def stats(
 
     For example: consent-gateway stats pages --from 2026-11-01 --to 2026-11-30 --format csv
     """
-    if report not in REPORTS:
-        fail(f"there is no report {report!r}: allowed are {', '.join(REPORTS)}", 2)
+    if report not in ALL:
+        fail(f"there is no report {report!r}: allowed are {', '.join(ALL)}", 2)
     settings = read_settings()
     need_installation(settings)
     is_running(settings)
@@ -53,8 +53,9 @@ def stats(
         json.dump(answer, sys.stdout, indent=2)
         sys.stdout.write("\n")
         return
-    about = REPORTS[report]
-    title = f"{about.title} of {answer['site']}, {answer['from']} to {answer['to']}"
+    about = ALL[report]
+    days = "since they began" if report == BOOKS.name else f"{answer['from']} to {answer['to']}"
+    title = f"{about.title} of {answer['site']}, {days}"
     console.print(title, style="bold", soft_wrap=True, markup=False)
     if not answer["rows"]:
         console.print(f"Nothing was measured for {answer['site']} on these days.", soft_wrap=True, markup=False)
@@ -62,7 +63,9 @@ def stats(
         return
     table = Table(box=None, header_style="dim", pad_edge=False)
     for name, label in about.columns.items():
-        table.add_column(label, justify="right" if name in ("visitors", "page_views") else "left", overflow="fold")
+        table.add_column(
+            label, justify="right" if name in ("visitors", "page_views", "events") else "left", overflow="fold"
+        )
     for row in answer["rows"]:
         cells = (row[name] for name in about.columns)
         table.add_row(*(f"{cell:,}" if isinstance(cell, int) else cell or "not known" for cell in cells))

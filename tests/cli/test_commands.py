@@ -177,6 +177,9 @@ def test_every_report_is_in_the_store_and_has_a_query(tmp_path: Path, office: No
         answer = json.loads(run(tmp_path, "stats", name, "--from", "2026-11-20", "--format", "json").stdout)
         (row,) = answer["rows"]
         assert list(row) == list(report.columns)
+    books = json.loads(run(tmp_path, "stats", "books", "--format", "json").stdout)["rows"]
+    assert {"term": "received", "events": 1} in books and {"term": "confirmed", "events": 1} in books
+    assert "since they began" in run(tmp_path, "stats", "books").stdout
 
 
 def test_a_real_log_gives_the_same_answers_as_an_independent_count(tmp_path: Path, office: None) -> None:
