@@ -15,8 +15,6 @@ from starlette.types import Scope
 
 from ..rule.address import Networks, Packed, Prefixes, find, parse, to_text, truncate
 
-Headers = list[tuple[bytes, bytes]]
-
 _NOWHERE = "0.0.0.0"
 # what a header is to us, by its name: a field of `Arrival`, or something of its own
 _KINDS = {

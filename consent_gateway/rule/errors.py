@@ -12,11 +12,7 @@ class ConfigError(ConsentGatewayError, ValueError):
 
 
 class StoreError(ConsentGatewayError):
-    """The store refused or did not answer. `retry` says whether the same batch may succeed later."""
-
-    def __init__(self, message: str, *, retry: bool = True) -> None:
-        super().__init__(message)
-        self.retry = retry
+    """The store refused or did not answer; the same may succeed later."""
 
 
 class SpoolFull(ConsentGatewayError):
