@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_NUMBERS = re.compile(r"[0-9a-f]*[0-9][0-9a-f]*")  # ids and addresses, which make the same error look new
+_NUMBERS = re.compile(r"[0-9a-f-]*[0-9][0-9a-f-]*")  # ids and addresses, which make the same error look new
 
 log = logging.getLogger("consent_gateway.forwarder")
 
