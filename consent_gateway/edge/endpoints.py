@@ -26,7 +26,7 @@ from ..rule.event import DropReason, Observation
 from .arrival import Arrival
 from .choices import Choices, TooLarge, read_body, same_origin
 from .middleware import Edge
-from .wire import MAX_BODY, MAX_EVENTS, WireEvent, faults, problem
+from .wire import MAX_BODY, MAX_EVENTS, MAX_FORM, WireEvent, faults, problem
 
 _EVENT_TYPES = ("application/json", "text/plain")
 _ROUTES = {
@@ -165,22 +165,31 @@ class Endpoints:
             return problem(403, "This is taken only from this site's own pages.")
         if self._asking >= _MOST_ASKING:  # a back office that hangs must not take the threads that the site needs
             return problem(503, "Too many ask the back office at once; try again in a moment.", Retry_After="2")
+        headers = {"Cookie": arrival.cookie, "X-Scheme": "https" if arrival.secure else "http"}
+        sent: bytes | None = None
+        if request.method == "POST":
+            try:
+                sent = await read_body(request, MAX_FORM)
+            except TooLarge:
+                return problem(413, f"This takes at most {MAX_FORM} bytes.")
+            headers["Content-Type"] = arrival.content_type
         self._asking += 1
         try:
-            status, headers, body = await run_in_threadpool(
+            status, passed, body = await run_in_threadpool(
                 office.call,
                 self._edge.settings.DATA_DIR,
                 request.method,
                 path,
                 dict(request.query_params),
-                headers={"Cookie": arrival.cookie, "X-Scheme": "https" if arrival.secure else "http"},
+                body=sent,
+                headers=headers,
                 timeout=_OFFICE_SECONDS,
             )
         except (OfficeError, OSError):
             return problem(503, "The back office is starting or away; try again in a moment.", Retry_After="2")
         finally:
             self._asking -= 1
-        return Response(body, status, headers)
+        return Response(body, status, passed)
 
 
 def _parse(body: bytes) -> tuple[list[WireEvent], list[dict[str, str]], int]:

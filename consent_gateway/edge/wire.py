@@ -12,6 +12,7 @@ from ..rule.consent import Action
 MAX_EVENTS = 100
 MAX_BODY = 256 * 1024
 MAX_CHOICE = 8 * 1024
+MAX_FORM = 64 * 1024  # of what goes to the back office
 MAX_AGE_MS = 30 * 60 * 1000
 
 Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]

@@ -66,13 +66,14 @@ def call(
     path: str,
     params: dict[str, str] | None = None,
     *,
+    body: bytes | None = None,
     headers: dict[str, str] | None = None,
     timeout: float = 60,
 ) -> tuple[int, dict[str, str], bytes]:
     """Ask the back office: status, headers (those a browser needs) and body. `OfficeError` when none answers."""
     connection = _Connection(data_dir, timeout)
     try:
-        connection.request(method, f"{path}?{urlencode(params)}" if params else path, headers=headers or {})
+        connection.request(method, f"{path}?{urlencode(params)}" if params else path, body, headers or {})
         answer = connection.getresponse()
         passed = {name: value for name, value in answer.headers.items() if name.lower() in _PASSED}
         return answer.status, passed, answer.read()

@@ -57,6 +57,14 @@ def test_a_question_and_its_answer_below_any_path(tmp_path: Path, depth: int) ->
     assert os.listdir(data_dir) == ["office.sock"]
 
 
+def test_a_form_reaches_the_back_office_whole(tmp_path: Path) -> None:
+    asked: list[bytes] = []
+    with answering(tmp_path, ANSWER, asked):
+        call(tmp_path, "POST", "/sign-in", body=b"name=a&b=c", headers={"Content-Type": "text/x-form"})
+    head, _, body = asked[0].partition(b"\r\n\r\n")
+    assert (body or b"name=a&b=c") == b"name=a&b=c" and b"Content-Length: 10" in head and b"text/x-form" in head
+
+
 def test_the_socket_is_this_users_alone_and_replaces_a_dead_ones(tmp_path: Path) -> None:
     for _ in range(2):
         before = os.umask(0)
