@@ -21,6 +21,7 @@ from urllib.parse import unquote
 
 LIMIT = 300  # characters of a value that are kept
 _JUDGED = 2000  # characters that are looked at; what is longer is nobody's campaign name and becomes `*`
+_MOST_GROWTH = 4  # times; ordinary scripts grow to three at most
 
 # What most texts are, told in one match: short and without digits, a small number, or a slug of lower-case words.
 ORDINARY = (
@@ -93,14 +94,18 @@ def _reads_like_words(run: str) -> bool:
 
 
 def plain(text: str) -> str | None:
-    """What the text means, in ASCII where it has such a meaning. None when it hides behind too many encodings."""
+    """What the text means, in ASCII where it has such a meaning. None when it hides behind too many encodings, or grows
+    to more than is worth judging (one character can stand for eighteen)."""
     for _ in range(5):
         if "%" not in text or not _ESCAPE.search(text):
             break
         text = unquote(text, errors="replace")
     else:
         return None
-    return text if text.isascii() and text.isprintable() else "".join(map(_look, unicodedata.normalize("NFKD", text)))
+    if text.isascii() and text.isprintable():
+        return text
+    meant = unicodedata.normalize("NFKD", text)
+    return "".join(map(_look, meant)) if len(meant) <= _MOST_GROWTH * len(text) else None
 
 
 def _look(char: str) -> str:

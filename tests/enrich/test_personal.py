@@ -98,6 +98,13 @@ def test_near_addresses_are_scrubbed_once_and_for_all(text: str) -> None:
         assert scrub_text(once, limit) == once and len(once) <= limit
 
 
+def test_what_would_grow_without_end_is_not_judged_but_dropped() -> None:
+    """U+FDFA stands for eighteen characters: a request full of it would cost a worker a second."""
+    assert scrub_text("\ufdfa" * 200) == "*"
+    assert scrub_text("peace \ufdfa on him") == "peace \ufdfa on him"
+    assert scrub_text("각" * 9) == "각" * 9
+
+
 def test_long_values_are_cut_and_endless_ones_dropped() -> None:
     assert scrub_text("a word " * 100, 20) == "a word a word a word"
     assert scrub_text("a word " * 1000) == "*"

@@ -20,18 +20,24 @@ from tests.faults.servers import APP, OtherSite, balance, books, event, names, o
 from tests.running import Site, holders, wait_for
 
 REPLACED_SECONDS = 2.0
-GRANIAN = "granian --interface asgi --host 127.0.0.1 --port {port} --workers 2 --factory --no-ws " + APP
-GUNICORN = "gunicorn.app.wsgiapp -k uvicorn_worker.UvicornWorker -w 2 -b 127.0.0.1:{port} --preload " + APP + "()"
+GRANIAN = "granian --interface asgi --host 127.0.0.1 --port {port} --workers {workers} --factory --no-ws " + APP
+GUNICORN = (
+    f"gunicorn.app.wsgiapp -k uvicorn_worker.UvicornWorker -w {{workers}} -b 127.0.0.1:{{port}} --preload {APP}()"
+)
 
 
-@pytest.fixture(params=["uvicorn 1", "uvicorn 2", "uvicorn 4", "uvicorn 8", "granian 2", "gunicorn 2"])
+SERVERS = [f"uvicorn {workers}" for workers in (1, 2, 4, 8)]
+SERVERS += [f"{server} {workers}" for server in ("granian", "gunicorn") for workers in (2, 8)]
+
+
+@pytest.fixture(params=SERVERS)
 def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
     server, workers = request.param.split()
     if server == "uvicorn":
         made = Site(tmp_path, APP, workers=int(workers), SITE="shop")
     else:
-        line = GRANIAN if server == "granian" else GUNICORN
-        made = OtherSite(tmp_path, line, workers=int(workers), arguments=[line], SITE="shop")
+        line = (GRANIAN if server == "granian" else GUNICORN).replace("{workers}", workers)
+        made = OtherSite(tmp_path, line, workers=int(workers), arguments=[server], SITE="shop")
     with made:
         yield made
 
@@ -44,8 +50,8 @@ def sign_in(site: Site) -> dict[str, str]:
 
 def ask_each(site: Site, path: str, cookies: dict[str, str]) -> set[int]:
     """Which of the workers answered 200."""
-    if GRANIAN in site.arguments:  # whose workers have a queue of their own each: stopped ones would keep some waiting
-        answers = [site.get(path, cookies=cookies) for _ in range(20)]
+    if "granian" in site.arguments:  # each worker has its own queue: stopped ones would keep some waiting
+        answers = [site.get(path, cookies=cookies) for _ in range(20 * site.workers)]
     else:
         answers = []
         for pid in site.worker_pids:
