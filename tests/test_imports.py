@@ -34,7 +34,7 @@ app      | rule enrich config record store edge rights access answers replay
 jobs     | rule config record store
 office   | rule enrich config record store edge rights access answers replay jobs
 cli      | rule enrich config record store edge rights access answers replay app office demo
-__init__ | rule config app
+__init__ | rule config edge app
 """
 MAY_KNOW = {
     folder.strip(): set(known.split())

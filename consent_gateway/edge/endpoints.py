@@ -26,6 +26,8 @@ from ..rule.event import DropReason, Observation
 from .arrival import Arrival
 from .choices import Choices, TooLarge, read_body, same_origin
 from .middleware import Edge
+from .script import answer as script_answer
+from .script import is_script
 from .wire import MAX_BODY, MAX_EVENTS, MAX_FORM, WireEvent, faults, problem
 
 _EVENT_TYPES = ("application/json", "text/plain")
@@ -85,13 +87,15 @@ class Endpoints:
         method = "GET" if request.method == "HEAD" else request.method
         if _OFFICE.fullmatch(path):
             return await self._ask_office(f"/public{path}", request, arrival)
-        allowed = "GET" if path.startswith("/notices/") else _ROUTES.get(path)
+        allowed = "GET" if path.startswith("/notices/") or is_script(path) else _ROUTES.get(path)
         if allowed is None:
             return problem(404, "There is nothing here.")
         if method != allowed:
             return problem(405, f"This takes {allowed} only.", Allow=allowed)
         if path in ("/health", "/metrics"):
             return await self._watch(path, request, arrival)
+        if is_script(path):
+            return script_answer(path, request)
         if path.startswith("/notices/"):
             return self._notice(path.removeprefix("/notices/"))
         site = self._edge.site_of(arrival.host)

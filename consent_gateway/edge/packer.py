@@ -1,0 +1,271 @@
+"""Packs native modules into one classic script: no node, no bundler, and the same bytes from the same sources.
+
+The modules that an entry imports, each once and after those that it imports itself, stand in one function scope.
+Comments and needless white space go; an imported style sheet becomes a `CSSStyleSheet`; and every name that we
+declare gets a short one, the same everywhere. Such a renaming can't change what a program means, as long as two names
+stay two.
+
+It reads the JavaScript that we write, not all that there is: `static/README.md` lists the conventions, and what
+breaks one is refused with the file and the reason.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count, product
+from pathlib import Path
+from string import ascii_letters
+
+_TOKEN = re.compile(
+    r"""(?P<space>\s+|//[^\n]*|/\*.*?\*/)|(?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')|(?P<template>`(?:\\.|[^`\\])*`)
+    |(?P<name>[A-Za-z_$][\w$]*)|(?P<number>\d[\w.]*)|(?P<mark>=>|\.\.\.|\?\.|\?\?|&&|\|\||[-+*]{2}|[^\w\s])""",
+    re.VERBOSE | re.DOTALL,
+)
+_PATTERN = re.compile(r"/(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\[\n])+/[a-z]*")
+_IMPORT = re.compile(
+    r'^import\s+(?:\{(?P<names>[^}]*)\}\s+from\s+|(?P<sheet>\w+)\s+from\s+)?"(?P<path>[^"]+)"'
+    r'(?:\s+with\s*\{\s*type:\s*"css"\s*\})?;[^\S\n]*$',
+    re.MULTILINE,
+)
+_HOLE = re.compile(r"\$\{([^{}`]*)\}")
+
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+_KEYWORDS = _set(
+    "arguments async await break case catch class const continue default delete do else export extends false finally "
+    "for function get if import in instanceof let new null of return set static super switch this throw true try "
+    "typeof undefined var void while with yield"
+)
+_BEFORE_PATTERN = _set("( , = : [ ! & | ? { } ; && || => return")  # a slash behind these begins a regular expression
+_BEFORE_OBJECT = _set("( , = [ : return const let ... && || ?? ?")  # and a brace an object, not a block
+_OPEN_END = _set("; { , ( [ = => && || ?? ? : . ?. + - * ! < > | &")  # after these a line break means nothing
+_OPEN_START = _set("; } , ) ] = => && || ?? ? : . ?. * < > | &")  # and before these
+_PAIRS = {"(": ")", "[": "]", "{": "}"}
+
+
+class PackError(Exception):
+    """A source breaks one of the conventions."""
+
+
+@dataclass(slots=True)
+class _Token:
+    kind: str
+    text: str
+    breaks: bool = False  # a line break stood before it
+
+
+def pack(entry: Path) -> bytes:
+    """The classic script of one entry module and all that it imports."""
+    sources: dict[Path, str] = {}
+    _gather(entry.resolve(), sources, ())
+    tokens = [token for text in sources.values() for token in _tokens(text)]
+    names = _short_names(tokens, _declared(tokens))
+    return f'(()=>{{"use strict";{_write(tokens, names)}}})();\n'.encode()
+
+
+def _gather(path: Path, sources: dict[Path, str], above: tuple[Path, ...]) -> None:
+    """Read a module after those that it imports; a circle, or a name that two modules declare, is refused."""
+    if path in sources:
+        return
+    if path in above:
+        raise PackError(f"{path.name}: it imports itself by way of {', '.join(step.name for step in above)}")
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise PackError(f"{path}: {error.strerror}") from None
+    sheets: list[str] = []
+    for found in _IMPORT.finditer(text):
+        target = (path.parent / found["path"]).resolve()
+        if target.suffix == ".css":
+            sheets.append(_sheet(found["sheet"], target))
+        else:
+            _gather(target, sources, (*above, path))
+    body = re.sub(
+        r"^export (?=(?:const|let|function|async function|class) )", "", _IMPORT.sub("", text), flags=re.MULTILINE
+    )
+    body = "".join(sheets) + body
+    left = re.search(r"^(?:import|export)\b.*", body, re.MULTILINE)
+    if left:
+        raise PackError(f"{path.name}: this form is not packed: {left[0]}")
+    own = set(_top_names(body))
+    for other, known in sources.items():
+        if both := own & set(_top_names(known)):
+            raise PackError(f"{path.name}: {', '.join(sorted(both))} is also declared in {other.name}")
+    sources[path] = body
+
+
+def _sheet(name: str, path: Path) -> str:
+    text = minify_css(path.read_text()).replace("\\", "\\\\").replace("`", "\\`").replace("${", "\\${")
+    return f"const {name} = new CSSStyleSheet();\n{name}.replaceSync(`{text}`);\n"
+
+
+def minify_css(text: str) -> str:
+    """Without comments and the white space that means nothing."""
+    text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+    text = re.sub(r"\s+", " ", text)
+    text = re.sub(r" ?([{};,]) ?", r"\1", text)
+    text = re.sub(r"(?<=[\w)-]): ", ":", text)
+    return text.replace(";}", "}").strip()
+
+
+def _top_names(text: str) -> Iterator[str]:
+    return (found[1] for found in re.finditer(r"^(?:const|let|class|(?:async )?function) (\w+)", text, re.MULTILINE))
+
+
+def _tokens(text: str) -> list[_Token]:
+    tokens: list[_Token] = []
+    at, breaks = 0, False
+    while at < len(text):
+        if (
+            text[at] == "/"
+            and text[at + 1 : at + 2] not in ("/", "*")
+            and (not tokens or tokens[-1].text in _BEFORE_PATTERN)
+        ):
+            found, kind = _PATTERN.match(text, at), "pattern"
+        else:
+            found = _TOKEN.match(text, at)
+            kind = found.lastgroup or "" if found else ""
+        if found is None:
+            raise PackError(f"can't read {text[at : at + 40]!r}")
+        at = found.end()
+        if kind == "space":
+            breaks = breaks or "\n" in found[0]
+            continue
+        if kind == "template" and "${" in _HOLE.sub("", found[0]).replace("\\${", ""):
+            raise PackError(f"a template in a template is not packed: {found[0]!r}")
+        tokens.append(_Token(kind, found[0], breaks))
+        breaks = False
+    return tokens
+
+
+def _declared(tokens: list[_Token]) -> set[str]:
+    """The names that we declare, without those that also stand for a property: `{name}`, `name() {}` in an object."""
+    found: set[str] = set()
+    fixed: set[str] = set()
+    closes = _closing(tokens)
+    opens = {close: start for start, close in closes.items()}
+    stack: list[str] = []  # of open brackets; "block" for a brace that holds statements
+    for index, token in enumerate(tokens):
+        before = tokens[index - 1].text if index else ""
+        after = tokens[index + 1].text if index + 1 < len(tokens) else ""
+        if token.text in _PAIRS:
+            stack.append("block" if token.text == "{" and before not in _BEFORE_OBJECT else token.text)
+        elif token.kind == "mark" and token.text in _PAIRS.values():
+            stack.pop()
+        if token.text == "=>" and before == ")":
+            found.update(_parameters(tokens, opens[index - 1], index - 1))
+        elif token.text in ("function", "catch"):
+            start = index + 1 + (after != "(")
+            if tokens[start].text == "(":
+                found.update(_parameters(tokens, start, closes[start]))
+        if token.kind != "name" or token.text in _KEYWORDS or before in (".", "?."):
+            continue
+        if before in ("const", "let", "function", "class") or after == "=>":
+            found.add(token.text)
+        elif stack[-1:] == ["{"] and before in ("{", ",") and after in (",", "}", "="):
+            fixed.add(token.text)
+        elif (
+            stack[-1:] in (["{"], ["block"]) and after == "(" and tokens[closes[index + 1] + 1].text == "{"
+        ):  # a method
+            fixed.add(token.text)
+            found.update(_parameters(tokens, index + 1, closes[index + 1]))
+    for index, token in enumerate(tokens):  # `const a = 1, b = 2;` and `let a, b;`
+        if token.text in ("const", "let"):
+            found.update(_listed(tokens, closes, index))
+    return found - fixed
+
+
+def _closing(tokens: list[_Token]) -> dict[int, int]:
+    closes: dict[int, int] = {}
+    stack: list[int] = []
+    for index, token in enumerate(tokens):
+        if token.kind != "mark":
+            continue
+        if token.text in _PAIRS:
+            stack.append(index)
+        elif token.text in _PAIRS.values():
+            if not stack or _PAIRS[tokens[stack[-1]].text] != token.text:
+                raise PackError(f"a bracket is not closed before {token.text!r}")
+            closes[stack.pop()] = index
+    if stack:
+        raise PackError("a bracket is not closed")
+    return closes
+
+
+def _parameters(tokens: list[_Token], start: int, end: int) -> Iterator[str]:
+    depth = 0
+    for index in range(start, end):
+        text = tokens[index].text
+        depth += (text in _PAIRS) - (tokens[index].kind == "mark" and text in _PAIRS.values())
+        if tokens[index].kind == "name" and tokens[index - 1].text in ("(", ",", "...", "[") and text not in _KEYWORDS:
+            yield text
+
+
+def _listed(tokens: list[_Token], closes: dict[int, int], index: int) -> Iterator[str]:
+    index += 1
+    if tokens[index].text == "[":
+        yield from _parameters(tokens, index, closes[index])
+    while index < len(tokens) and tokens[index].text not in (";", "of", "in", ")"):
+        if tokens[index].text in _PAIRS:
+            index = closes[index]
+        elif tokens[index].text == "," and tokens[index + 1].kind == "name":
+            yield tokens[index + 1].text
+        index += 1
+
+
+def _is_reference(tokens: list[_Token], index: int) -> bool:
+    """Does this name stand for a variable, and not for a property or a key?"""
+    before = tokens[index - 1].text if index else ""
+    after = tokens[index + 1].text if index + 1 < len(tokens) else ""
+    return before not in (".", "?.") and not (after == ":" and before in ("{", ","))
+
+
+def _short_names(tokens: list[_Token], declared: set[str]) -> dict[str, str]:
+    """Short names for ours, the shortest for the most used, none of them a name that the scripts use otherwise."""
+    uses: Counter[str] = Counter()
+    taken = set(_KEYWORDS)
+    for index, token in enumerate(tokens):
+        if token.kind == "name" and _is_reference(tokens, index):
+            (uses.update if token.text in declared else taken.update)([token.text])
+        elif token.kind == "template":
+            for part in map(_tokens, _HOLE.findall(token.text)):
+                parts = [
+                    inner.text
+                    for place, inner in enumerate(part)
+                    if inner.kind == "name" and _is_reference(part, place)
+                ]
+                uses.update(name for name in parts if name in declared)
+                taken.update(name for name in parts if name not in declared)
+    free = ("".join(letters) for size in count(1) for letters in product(ascii_letters, repeat=size))
+    ours = sorted(uses, key=lambda name: (-uses[name], name))
+    return {name: next(short for short in free if short not in taken) for name in ours}
+
+
+def _write(tokens: list[_Token], names: dict[str, str]) -> str:
+    out: list[str] = []
+    last = _Token("mark", ";")
+    for index, token in enumerate(tokens):
+        text = token.text
+        if token.kind == "name" and _is_reference(tokens, index):
+            text = names.get(text, text)
+        elif token.kind == "template":
+            text = _HOLE.sub(lambda hole: f"${{{_write(_tokens(hole[1]), names)}}}", text)
+        if (text == "}" and last.text in (";", ",")) or (text == ")" and last.text == ","):
+            out.pop()
+        elif token.breaks and last.text not in _OPEN_END and text not in _OPEN_START:
+            out.append("\n")
+        elif (_is_word(last.text[-1]) and _is_word(text[0])) or (last.text[-1] in "+-" and text[0] == last.text[-1]):
+            out.append(" ")
+        out.append(text)
+        last = token
+    return "".join(out)
+
+
+def _is_word(letter: str) -> bool:
+    return letter.isalnum() or letter in "_$"

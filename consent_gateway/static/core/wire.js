@@ -1,0 +1,16 @@
+// The way to the gateway that this script came from.
+
+// Everything hangs beside the script, whatever the prefix, the host and the script's own (hashed) name.
+const base = document.currentScript.src.replace(/[^/]*$/, "");
+
+export const place = (path) => base + path;
+
+// One request, the visitor's cookie with it. An answer that says no is an error too.
+export async function ask(path, body) {
+  const answer = await fetch(place(path), {
+    credentials: "include",
+    ...(body && { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), keepalive: true }),
+  });
+  if (!answer.ok) throw answer.status;
+  return answer.json();
+}

@@ -1,0 +1,3 @@
+// The one script of a page. Each line is a part of the product; what they share is in `core/`.
+import "./core/api.js";
+import "./core/tabs.js";
