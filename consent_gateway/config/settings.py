@@ -116,6 +116,9 @@ class Settings(BaseSettings):
     SCRUB_EXCEPT: Paths = Field((), description="path prefixes that see the full address, on the site's own basis")
     EXCLUDE_PATHS: Paths = Field((), description="path prefixes that are not measured")
     GEO_DB: Path | None = Field(None, description="an mmdb for places; without it the country is known")
+    ALLOWED_ORIGINS: Listed = Field(
+        (), description="other origins of the same registrable domain whose pages may ask here"
+    )
     COOKIE_DOMAIN: str = Field("", description="share the choice among the hosts of a domain")
     SPOOL_LIMIT: Annotated[int, BeforeValidator(_size)] = Field(
         2 * 1024**3, ge=1024**2, description="bytes that the spool may hold; past it senders are told 503"
@@ -178,9 +181,9 @@ class Settings(BaseSettings):
             raise ValueError("allowed are secrets of at least 32 characters")
         return value
 
-    @field_validator("SITES")
+    @field_validator("SITES", "ALLOWED_ORIGINS")
     @classmethod
-    def _origins(cls, value: dict[str, str]) -> dict[str, str]:
+    def _origins(cls, value: Any) -> Any:
         for origin in value:
             parts = urlsplit(origin)
             plain = parts.netloc and "@" not in parts.netloc and parts.path in ("", "/")

@@ -26,7 +26,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import Scope
 
-from ..record.cookie import add_months
+from ..record.cookie import END_OF_KEPT, add_months, read_kept
 from ..record.keys import Keys
 from ..record.ledger import File, Stop
 from ..rule.consent import Action, Consent, Status, choose
@@ -62,13 +62,11 @@ class Choices:
         """Where this visitor stands, as the contract's JSON."""
         wanted = dict(parse_qsl(scope["query_string"].decode("latin-1"))).get("language", "")
         language, notice = self._edge.notices.choose([wanted, *arrival.language.split(",")])
-        consent = self._declared(arrival, site)
+        consent = self._edge.in_force(arrival, site, now=int(time.time() * 1000))
         return _private(JSONResponse(self._describe(consent, arrival, site, language, notice)))
 
     async def choose(self, request: Request, arrival: Arrival, site: str) -> Response:
         """Take a choice, record it, and answer with the new state and a receipt."""
-        if not same_origin(arrival):
-            return problem(403, "A choice is taken only from this site's own pages.")
         form = arrival.content_type.startswith("application/x-www-form-urlencoded")
         try:
             body = await read_body(request, MAX_CHOICE)
@@ -116,6 +114,8 @@ class Choices:
             answer = self._describe(after, arrival, site, language, notice)
             response = JSONResponse(answer | {"receipt": self._receipt(record)})
         response.headers["Set-Cookie"] = self._edge.cookies.write(after, site, secure=arrival.secure, now=now)
+        if read_kept(arrival.cookie):  # whatever waited to be sent, this choice is the later one
+            response.headers.append("Set-Cookie", END_OF_KEPT)
         return _private(response)
 
     def record_late(self, seconds: float = _LATE_SECONDS) -> None:

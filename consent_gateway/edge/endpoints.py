@@ -26,6 +26,7 @@ from ..rule.event import DropReason, Observation
 from .arrival import Arrival
 from .choices import Choices, TooLarge, read_body, same_origin
 from .middleware import Edge
+from .origins import Origins
 from .script import answer as script_answer
 from .script import is_script
 from .wire import MAX_BODY, MAX_EVENTS, MAX_FORM, WireEvent, faults, problem
@@ -59,6 +60,7 @@ class Endpoints:
     def __init__(self, edge: Edge, choices: Choices) -> None:
         self._edge, self._choices = edge, choices
         self._asking = 0
+        self._origins = Origins(edge.settings.ALLOWED_ORIGINS)
         self._watchers = Networks(edge.settings.METRICS_NETWORKS)
 
     async def __call__(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,19 +69,25 @@ class Endpoints:
         try:
             arrival = edge.desk.read(scope)
             edge.desk.scrub(scope, arrival)
+            shared = self._origins.headers(arrival) if _is_for_pages(path) else {}
             response = await self._answer(path, Request(scope, receive), arrival)
         except ClientDisconnect:
             return
         except Exception as error:
             edge.desk.scrub_blind(scope)
             edge.recorder.faults.say(error)
-            response = problem(500, "Something failed here; it has been logged.")
+            response, shared = problem(500, "Something failed here; it has been logged."), {}
         if response is None:
-            await send({"type": "http.response.start", "status": 204, "headers": list(_KEPT_HEADERS)})
+            headers = _KEPT_HEADERS + [
+                (name.lower().encode(), value.encode("latin-1")) for name, value in shared.items()
+            ]
+            await send({"type": "http.response.start", "status": 204, "headers": headers})
             await send({"type": "http.response.body"})
             return
         for name, value in _SECURITY.items():
             response.headers.setdefault(name, value)
+        for name, value in shared.items():
+            response.headers.add_vary_header(value) if name == "Vary" else response.headers.setdefault(name, value)
         await response(scope, receive, send)
 
     async def _answer(self, path: str, request: Request, arrival: Arrival) -> Response | None:
@@ -90,6 +98,11 @@ class Endpoints:
         allowed = "GET" if path.startswith("/notices/") or is_script(path) else _ROUTES.get(path)
         if allowed is None:
             return problem(404, "There is nothing here.")
+        if _is_for_pages(path) and (method != "GET" or arrival.origin):
+            if why := self._origins.refusal(arrival):
+                return problem(403, why)
+            if method == "OPTIONS" and arrival.origin:
+                return self._origins.preflight()
         if method != allowed:
             return problem(405, f"This takes {allowed} only.", Allow=allowed)
         if path in ("/health", "/metrics"):
@@ -123,8 +136,6 @@ class Endpoints:
         recorder = self._edge.recorder
         if arrival.content_type.partition(";")[0].strip().lower() not in _EVENT_TYPES:
             return problem(415, "Events are application/json or text/plain.")
-        if not same_origin(arrival):
-            return problem(403, "Events are taken only from this site's own pages.")
         try:
             body = await read_body(request, MAX_BODY)
         except TooLarge:
@@ -142,7 +153,7 @@ class Endpoints:
             for _ in kept:
                 recorder.count_dropped(site, DropReason.UNKNOWN_SITE)
         elif kept:
-            consent = self._edge.declared(arrival, site, now=now).under_signal(arrival.signal)
+            consent = self._edge.in_force(arrival, site, now=now)
             seen = [_observe(event, arrival, site, consent, now) for event in kept]
             try:
                 await recorder.record(seen, [event.id or "" for event in kept])
@@ -194,6 +205,11 @@ class Endpoints:
         finally:
             self._asking -= 1
         return Response(body, status, passed)
+
+
+def _is_for_pages(path: str) -> bool:
+    """Is this asked by the script of a page, which may be of another origin?"""
+    return path in ("/state", "/choice", "/events") or path.startswith("/notices/")
 
 
 def _parse(body: bytes) -> tuple[list[WireEvent], list[dict[str, str]], int]:

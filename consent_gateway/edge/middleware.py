@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ..config.notices import Notices
 from ..config.settings import Settings
 from ..enrich.path import scrub_path
-from ..record.cookie import Cookies
+from ..record.cookie import Cookies, read_kept
 from ..record.ledger import Ledger, SharedSync, Stops
 from ..rule.consent import UNKNOWN, Consent, Status
 from ..rule.event import DropReason, Observation
@@ -102,6 +102,12 @@ class Edge:
                 )
         return consent
 
+    def in_force(self, arrival: Arrival, site: str, *, now: int) -> Consent:
+        """What counts for this request: what is declared, the browser's signal, and a refusal that waits to be sent."""
+        consent = self.declared(arrival, site, now=now).under_signal(arrival.signal)
+        kept = read_kept(arrival.cookie)
+        return consent.until_sent(objects="%22object%22" in kept) if kept else consent
+
     def is_excluded(self, path: str) -> bool:
         """Is this path (without a root path) one that the owner wants unmeasured?"""
         return bool(self.settings.EXCLUDE_PATHS) and under(folded(path), self.settings.EXCLUDE_PATHS)
@@ -161,8 +167,7 @@ class _Visit:
         self._arrival = arrival = edge.desk.read(scope)
         self._site = edge.site_of(arrival.host)
         self._at = int(time.time() * 1000)
-        declared = edge.declared(arrival, self._site, now=self._at)
-        self._consent = declared.under_signal(arrival.signal)
+        self._consent = edge.in_force(arrival, self._site, now=self._at)
         self._root = scope.get("root_path", "")
         self._kind: str | None = None
         self._status = self._view_id = 0

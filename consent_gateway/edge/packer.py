@@ -15,7 +15,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count, product
+from itertools import count, cycle, product
 from pathlib import Path
 from string import ascii_letters
 
@@ -46,7 +46,12 @@ _BEFORE_PATTERN = _set("( , = : [ ! & | ? { } ; && || => return")  # a slash beh
 _BEFORE_OBJECT = _set("( , = [ : return const let ... && || ?? ?")  # and a brace an object, not a block
 _OPEN_END = _set("; { , ( [ = => && || ?? ? : . ?. + - * ! < > | &")  # after these a line break means nothing
 _OPEN_START = _set("; } , ) ] = => && || ?? ? : . ?. * < > | &")  # and before these
+_GOES_ON = _set("else catch finally . , ) ; (")  # behind a brace these belong to the same statement
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
+
+
+_TOP = -1
+_Names = dict[tuple[int, str], str]  # the short one, by the statement in which it is declared (or _TOP) and the name
 
 
 class PackError(Exception):
@@ -58,15 +63,17 @@ class _Token:
     kind: str
     text: str
     breaks: bool = False  # a line break stood before it
+    short_form: bool = False  # the name of a property and of a variable at once: `{ name }`
+    statement: int = 0  # which one at the top it belongs to
 
 
 def pack(entry: Path) -> bytes:
     """The classic script of one entry module and all that it imports."""
-    sources: dict[Path, str] = {}
+    sources: dict[Path, str] = {}  # in their order; of a style sheet, the statements that make it
     _gather(entry.resolve(), sources, ())
     tokens = [token for text in sources.values() for token in _tokens(text)]
-    names = _short_names(tokens, _declared(tokens))
-    return f'(()=>{{"use strict";{_write(tokens, names)}}})();\n'.encode()
+    top, local = _read_names(tokens)
+    return f'(()=>{{"use strict";{_write(tokens, _short_names(tokens, top, local))}}})();\n'.encode()
 
 
 def _gather(path: Path, sources: dict[Path, str], above: tuple[Path, ...]) -> None:
@@ -79,17 +86,15 @@ def _gather(path: Path, sources: dict[Path, str], above: tuple[Path, ...]) -> No
         text = path.read_text()
     except OSError as error:
         raise PackError(f"{path}: {error.strerror}") from None
-    sheets: list[str] = []
     for found in _IMPORT.finditer(text):
         target = (path.parent / found["path"]).resolve()
         if target.suffix == ".css":
-            sheets.append(_sheet(found["sheet"], target))
+            sources.setdefault(target, _sheet(found["sheet"], target))
         else:
             _gather(target, sources, (*above, path))
     body = re.sub(
         r"^export (?=(?:const|let|function|async function|class) )", "", _IMPORT.sub("", text), flags=re.MULTILINE
     )
-    body = "".join(sheets) + body
     left = re.search(r"^(?:import|export)\b.*", body, re.MULTILINE)
     if left:
         raise PackError(f"{path.name}: this form is not packed: {left[0]}")
@@ -118,7 +123,7 @@ def _top_names(text: str) -> Iterator[str]:
     return (found[1] for found in re.finditer(r"^(?:const|let|class|(?:async )?function) (\w+)", text, re.MULTILINE))
 
 
-def _tokens(text: str) -> list[_Token]:
+def _tokens(text: str, statement: int = 0) -> list[_Token]:
     tokens: list[_Token] = []
     at, breaks = 0, False
     while at < len(text):
@@ -139,15 +144,17 @@ def _tokens(text: str) -> list[_Token]:
             continue
         if kind == "template" and "${" in _HOLE.sub("", found[0]).replace("\\${", ""):
             raise PackError(f"a template in a template is not packed: {found[0]!r}")
-        tokens.append(_Token(kind, found[0], breaks))
+        tokens.append(_Token(kind, found[0], breaks, statement=statement))
         breaks = False
     return tokens
 
 
-def _declared(tokens: list[_Token]) -> set[str]:
-    """The names that we declare, without those that also stand for a property: `{name}`, `name() {}` in an object."""
-    found: set[str] = set()
-    fixed: set[str] = set()
+def _read_names(tokens: list[_Token]) -> tuple[set[str], set[str]]:
+    """The names that we declare, at the top and within statements, but for methods. Marks what each token is."""
+    top: set[str] = set()
+    local: set[str] = set()
+    methods: set[str] = set()
+    statement = 0
     closes = _closing(tokens)
     opens = {close: start for start, close in closes.items()}
     stack: list[str] = []  # of open brackets; "block" for a brace that holds statements
@@ -158,27 +165,30 @@ def _declared(tokens: list[_Token]) -> set[str]:
             stack.append("block" if token.text == "{" and before not in _BEFORE_OBJECT else token.text)
         elif token.kind == "mark" and token.text in _PAIRS.values():
             stack.pop()
+        token.statement = statement
+        if not stack and (token.text == ";" or (token.text == "}" and after not in _GOES_ON)):
+            statement += 1
+        found = local if stack else top
         if token.text == "=>" and before == ")":
-            found.update(_parameters(tokens, opens[index - 1], index - 1))
+            local.update(_bound(tokens, closes, opens[index - 1]))
         elif token.text in ("function", "catch"):
             start = index + 1 + (after != "(")
             if tokens[start].text == "(":
-                found.update(_parameters(tokens, start, closes[start]))
+                local.update(_bound(tokens, closes, start))
+        elif token.text in ("const", "let"):
+            found.update(_listed(tokens, closes, index + 1))
         if token.kind != "name" or token.text in _KEYWORDS or before in (".", "?."):
             continue
-        if before in ("const", "let", "function", "class") or after == "=>":
+        if before in ("function", "class"):
             found.add(token.text)
+        elif after == "=>":
+            local.add(token.text)
         elif stack[-1:] == ["{"] and before in ("{", ",") and after in (",", "}", "="):
-            fixed.add(token.text)
-        elif (
-            stack[-1:] in (["{"], ["block"]) and after == "(" and tokens[closes[index + 1] + 1].text == "{"
-        ):  # a method
-            fixed.add(token.text)
-            found.update(_parameters(tokens, index + 1, closes[index + 1]))
-    for index, token in enumerate(tokens):  # `const a = 1, b = 2;` and `let a, b;`
-        if token.text in ("const", "let"):
-            found.update(_listed(tokens, closes, index))
-    return found - fixed
+            token.short_form = True
+        elif stack and stack[-1] in ("{", "block") and after == "(" and tokens[closes[index + 1] + 1].text == "{":
+            methods.add(token.text)
+            local.update(_bound(tokens, closes, index + 1))
+    return top - methods, local - methods - top
 
 
 def _closing(tokens: list[_Token]) -> dict[int, int]:
@@ -198,24 +208,33 @@ def _closing(tokens: list[_Token]) -> dict[int, int]:
     return closes
 
 
-def _parameters(tokens: list[_Token], start: int, end: int) -> Iterator[str]:
-    depth = 0
-    for index in range(start, end):
-        text = tokens[index].text
-        depth += (text in _PAIRS) - (tokens[index].kind == "mark" and text in _PAIRS.values())
-        if tokens[index].kind == "name" and tokens[index - 1].text in ("(", ",", "...", "[") and text not in _KEYWORDS:
-            yield text
+def _bound(tokens: list[_Token], closes: dict[int, int], start: int) -> Iterator[str]:
+    """The names that a list of parameters, or a pattern, binds: what stands between a bracket and its end."""
+    index, end = start + 1, closes[start]
+    while index < end:
+        token = tokens[index]
+        if token.text in _PAIRS:
+            yield from _bound(tokens, closes, index)
+            index = closes[index]
+        elif token.text == "=":  # a default, up to the next name
+            while index + 1 < end and tokens[index + 1].text != ",":
+                index = closes.get(index + 1, index + 1)
+        elif token.kind == "name" and tokens[index + 1].text != ":":
+            yield token.text
+        index += 1
 
 
 def _listed(tokens: list[_Token], closes: dict[int, int], index: int) -> Iterator[str]:
-    index += 1
-    if tokens[index].text == "[":
-        yield from _parameters(tokens, index, closes[index])
-    while index < len(tokens) and tokens[index].text not in (";", "of", "in", ")"):
+    """The names behind `const` or `let`: `a = 1, b`, `{ a, b } = c`, `[a, b] of c`."""
+    while True:
         if tokens[index].text in _PAIRS:
-            index = closes[index]
-        elif tokens[index].text == "," and tokens[index + 1].kind == "name":
-            yield tokens[index + 1].text
+            yield from _bound(tokens, closes, index)
+        else:
+            yield tokens[index].text
+        while tokens[index].text not in (",", ";", "of", "in"):
+            index = closes.get(index, index) + 1
+        if tokens[index].text != ",":
+            return
         index += 1
 
 
@@ -226,36 +245,62 @@ def _is_reference(tokens: list[_Token], index: int) -> bool:
     return before not in (".", "?.") and not (after == ":" and before in ("{", ","))
 
 
-def _short_names(tokens: list[_Token], declared: set[str]) -> dict[str, str]:
-    """Short names for ours, the shortest for the most used, none of them a name that the scripts use otherwise."""
-    uses: Counter[str] = Counter()
-    taken = set(_KEYWORDS)
+def _references(tokens: list[_Token]) -> Iterator[_Token]:
+    """The tokens that stand for variables, also those in templates."""
     for index, token in enumerate(tokens):
-        if token.kind == "name" and _is_reference(tokens, index):
-            (uses.update if token.text in declared else taken.update)([token.text])
-        elif token.kind == "template":
-            for part in map(_tokens, _HOLE.findall(token.text)):
-                parts = [
-                    inner.text
-                    for place, inner in enumerate(part)
-                    if inner.kind == "name" and _is_reference(part, place)
-                ]
-                uses.update(name for name in parts if name in declared)
-                taken.update(name for name in parts if name not in declared)
+        if token.kind == "template":
+            for hole in _HOLE.findall(token.text):
+                yield from _references(_tokens(hole, token.statement))
+        elif token.kind == "name" and _is_reference(tokens, index):
+            yield token
+
+
+def _short_names(tokens: list[_Token], top: set[str], local: set[str]) -> _Names:
+    """Short names for ours, none of them a name that the scripts use otherwise.
+
+    What a statement at the top declares within itself is seen by nobody else, so each of them begins again with `a`:
+    what repeats compresses. Names of the top get what is left, the shortest for the most used. One that stands in short
+    forms as often as elsewhere keeps its own: `{ name: a }` is no shorter than `{ name }`.
+    """
+    uses: dict[tuple[int, str], list[bool]] = {}
+    taken = set(_KEYWORDS)
+    for token in _references(tokens):
+        if token.text in top or token.text in local:
+            uses.setdefault((_TOP if token.text in top else token.statement, token.text), []).append(token.short_form)
+        else:
+            taken.add(token.text)
+    ours = [key for key, forms in uses.items() if forms.count(False) > forms.count(True)]
+    taken.update(name for _, name in uses.keys() - set(ours))
     free = ("".join(letters) for size in count(1) for letters in product(ascii_letters, repeat=size))
-    ours = sorted(uses, key=lambda name: (-uses[name], name))
-    return {name: next(short for short in free if short not in taken) for name in ours}
+    short = (name for name in free if name not in taken)
+    inner: list[str] = []
+    counts: Counter[int] = Counter()
+    names: _Names = {}
+    for statement, name in ours:
+        if statement != _TOP:
+            if counts[statement] == len(inner):
+                inner.append(next(short))
+            names[statement, name] = inner[counts[statement]]
+            counts[statement] += 1
+    for key in sorted((key for key in ours if key[0] == _TOP), key=lambda key: (-len(uses[key]), key)):
+        names[key] = next(short)
+    return names
 
 
-def _write(tokens: list[_Token], names: dict[str, str]) -> str:
+def _write(tokens: list[_Token], names: _Names) -> str:
     out: list[str] = []
     last = _Token("mark", ";")
     for index, token in enumerate(tokens):
         text = token.text
         if token.kind == "name" and _is_reference(tokens, index):
-            text = names.get(text, text)
+            text = names.get((_TOP, text)) or names.get((token.statement, text), text)
+            if token.short_form and text != token.text:
+                text = f"{token.text}:{text}"
         elif token.kind == "template":
-            text = _HOLE.sub(lambda hole: f"${{{_write(_tokens(hole[1]), names)}}}", text)
+            text = "".join(
+                f"${{{_write(_tokens(part, token.statement), names)}}}" if odd else part
+                for part, odd in zip(_HOLE.split(text), cycle((False, True)), strict=False)
+            )
         if (text == "}" and last.text in (";", ",")) or (text == ")" and last.text == ","):
             out.pop()
         elif token.breaks and last.text not in _OPEN_END and text not in _OPEN_START:

@@ -63,6 +63,7 @@ class WireChoice(_Wire):
     notice: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")] = ""
     language: Annotated[str, StringConstraints(pattern=r"^([a-z]{2})?$")] = ""
     nonce: Annotated[str, StringConstraints(max_length=256)] = ""
+    where: Literal["banner", "preferences", "page"] = "page"
 
 
 def faults(error: ValidationError, *, at: str = "") -> list[dict[str, str]]:

@@ -19,6 +19,7 @@ from itsdangerous import BadSignature, Signer
 from ..rule.consent import UNKNOWN, Consent, Status, stricter
 
 MAX_BYTES = 300
+LATER = "cg-later"  # the session cookie in which the page's script keeps a choice that it could not send
 _MOST_COOKIES = 8  # of one name in one request; a browser sends one
 _FORM = re.compile(
     r"1~(?P<status>[gruw])~(?P<when>[0-9a-z]{1,12}|\d{4}-\d\d)~(?P<id>[A-Za-z0-9_-]{0,22})"
@@ -133,6 +134,16 @@ def _encode(consent: Consent) -> bytes:
         flags,
     ]
     return "~".join(fields).encode()
+
+
+_KEPT = re.compile(rf"(?:^|;)\s*{LATER}=([^;\s]+)")
+END_OF_KEPT = f"{LATER}=; Path=/; Max-Age=0; SameSite=Lax"
+
+
+def read_kept(header: str) -> str:
+    """What stands in that cookie: the choice as JSON, in percent signs. Empty when there is none, as nearly always."""
+    found = _KEPT.search(header) if LATER in header else None
+    return found[1] if found else ""
 
 
 def add_months(ms: int, months: int) -> int:

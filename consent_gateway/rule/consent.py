@@ -80,6 +80,11 @@ class Consent:
             return replace(seen, status=Status.REFUSED, granted=frozenset(), consent_id="", given_at=0)
         return seen if seen.status in (Status.GIVEN, Status.WITHDRAWN) else replace(seen, status=Status.REFUSED)
 
+    def until_sent(self, *, objects: bool) -> Consent:
+        """This state while a choice of the visitor, who refuses, has not come through: the refusal counts already."""
+        objection = self.objection or objects
+        return replace(self, status=Status.REFUSED, granted=frozenset(), consent_id="", given_at=0, objection=objection)
+
     def at_time(self, at: int) -> Consent:
         """This state as an event of `at` must see it: an event older than the consent is judged without it."""
         if self.granted and at < self.given_at:

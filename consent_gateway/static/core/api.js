@@ -3,11 +3,11 @@ import { choose, listen, permits } from "./state.js";
 
 export const api = {
   permits,
-  withdraw: () => choose("page", [{ action: "withdraw" }]),
+  withdraw: () => choose("page", { action: "withdraw" }),
 };
 
 window.cg = api;
 
 listen(({ status, purposes, objection }) => {
-  document.dispatchEvent(new CustomEvent("cg:change", { detail: { status, purposes: { ...purposes }, objection } }));
+  document.dispatchEvent(new CustomEvent("cg:change", { detail: { status, purposes, objection } }));
 });

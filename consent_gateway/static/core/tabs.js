@@ -3,15 +3,14 @@ import { listen, refresh } from "./state.js";
 
 const STALE_MS = 60_000;
 let channel;
-let asked = 0;
-let heard = false;
+let checkedAt;
+let isChecking;
 
-function recheck() {
-  asked = performance.now();
-  heard = true;
-  refresh().finally(() => {
-    heard = false;
-  });
+async function recheck() {
+  checkedAt = performance.now();
+  isChecking = true;
+  await refresh();
+  isChecking = false;
 }
 
 // Open only while the page is shown: an open channel can keep a page out of the back-forward cache.
@@ -21,21 +20,20 @@ function tune() {
 }
 
 listen((state, before) => {
-  if (before && !heard) channel?.postMessage(0);
+  if (before && !isChecking) channel.postMessage(0);
 });
 
-addEventListener("pagehide", () => {
-  channel?.close();
-  channel = undefined;
-});
+addEventListener("pagehide", () => channel.close());
 
 addEventListener("pageshow", ({ persisted }) => {
-  if (!channel) tune();
-  if (persisted) recheck();
+  if (persisted) {
+    tune();
+    recheck();
+  }
 });
 
 document.addEventListener("visibilitychange", () => {
-  if (document.visibilityState === "visible" && performance.now() - asked > STALE_MS) recheck();
+  if (!document.hidden && performance.now() - checkedAt > STALE_MS) recheck();
 });
 
 addEventListener("online", recheck);

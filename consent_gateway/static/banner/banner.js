@@ -1,0 +1,89 @@
+// The first layer: who asks, for what, and three buttons that weigh the same. Then the button that brings it back.
+import { api } from "../core/api.js";
+import { make } from "../core/dom.js";
+import { button, listenWithNotice, notice, word } from "../core/notice.js";
+import { choose, grants, state } from "../core/state.js";
+import { closeDialog, moreLink, openDialog } from "./preferences.js";
+import { box, isEarnest, region, root, tell } from "./root.js";
+
+let isAsking;
+
+// Take choices. What grants counts only if it was a person's click on what they can see. The banner goes at once, and comes
+// back if the choice did not count.
+async function act(event, where, ...choices) {
+  if (choices.some(grants) && !isEarnest(event)) return;
+  const wasAsking = isAsking;
+  closeDialog();
+  draw(false);
+  const result = await choose(where, ...choices);
+  if (!result) draw(wasAsking);
+  tell(word(result === "sent" ? state.status : result || "failed"));
+}
+
+function firstLayer() {
+  const { touches = [], status } = state;
+  // after a change of the policy, only what that change touches is asked again
+  const asked = notice.purposes.filter(({ id, asked }) => asked && (!touches[0] || touches.includes(id)));
+  const all = (yes, action) => (event) =>
+    act(event, "banner", touches[0] ? { action: "save", purposes: Object.fromEntries(touches.map((id) => [id, yes])) } : { action });
+  return [
+    make("h2", {}, word("ask", notice.controller)),
+    ...(status === "invalidated" ? [make("p", {}, word(status), " ", notice.changes)] : []),
+    make("ul", {}, ...asked.map(({ name, text }) => make("li", {}, make("b", {}, name), " ", text))),
+    make("p", {}, word("free")),
+    make("div", { className: "three" }, button("accept", all(true, "accept_all")), button("refuse", all(false, "reject_all")), button("choose", show)),
+    moreLink(),
+  ];
+}
+
+// After a choice: the way back, and the way out, which takes one click as the way in did.
+const corner = () => [
+  button("label", show),
+  state.status === "given" ? button("withdraw", (event) => act(event, "banner", { action: "withdraw" })) : "",
+];
+
+// The first layer stands in front of the body, so that a keyboard meets it first; the corner behind it. Beside the body and not
+// in it: no rule of the page like `body > :first-child` changes, and no framework that owns the body removes it.
+function draw(asking) {
+  isAsking = asking;
+  const { body, documentElement } = document;
+  const hadFocus = root.activeElement;
+  region.className = asking ? "ask" : "corner";
+  region.ariaLabel = word("label");
+  region.replaceChildren(...(asking ? firstLayer() : corner()));
+  root.host.lang = notice.language;
+  documentElement.style.paddingBottom = "";
+  body[asking ? "before" : "after"](root.host);
+  if (hadFocus) region.querySelector("button").focus();
+}
+
+const show = () => openDialog(act);
+
+region.onkeydown = ({ key }) => {
+  if (key === "Escape" && isAsking) draw(false); // no choice: the next page asks again
+};
+
+// An element of the page that gets the focus is never left under what we show, not even the last of the page.
+addEventListener("focusin", ({ target }) => {
+  const ours = box(region);
+  const { top, bottom, left, right } = box(target);
+  if (target !== root.host && bottom > ours.top && top < ours.bottom && right > ours.left && left < ours.right) {
+    document.documentElement.style.paddingBottom = innerHeight - ours.top + "px";
+    target.scrollIntoView({ block: "center" });
+  }
+});
+
+// `<a href="/_cg/privacy" data-cg-open>`: a link of the page to the preferences; without this script it leads to the page.
+addEventListener("click", (event) => {
+  if (notice && event.target.closest("[data-cg-open]")) {
+    event.preventDefault();
+    show();
+  }
+});
+
+api.open = () => notice && show();
+
+listenWithNotice((now, before) => {
+  if (before?.status !== now.status) closeDialog();
+  draw(now.ask);
+});

@@ -1,0 +1,27 @@
+// The notice: the exact text that this visitor is shown, in one language, by its hash. The banner's words are in it.
+import { make } from "./dom.js";
+import { listen } from "./state.js";
+import { ask } from "./wire.js";
+
+// docs/contract.md: `GET /_cg/notices/{sha256}`; undefined until it came.
+export let notice;
+let hash;
+let reading;
+
+// As `listen`, for what also needs the notice.
+export const listenWithNotice = (hear) => {
+  listen(async (now, before) => {
+    if (hash !== now.notice) {
+      hash = now.notice;
+      reading = ask("notices/" + hash);
+    }
+    notice = await reading;
+    hear(now, before);
+  });
+};
+
+// A word of the banner, with its places filled: `word("ask", notice.controller)`.
+export const word = (name, values) => notice.words[name].replace(/\{(\w+)\}/g, (_, key) => values[key]);
+
+// A button that is called by a word.
+export const button = (name, onclick) => make("button", { type: "button", onclick }, word(name));

@@ -1,0 +1,28 @@
+// What a site's own scripts may use, once `site.js` has run (it is deferred): `window.cg`, and an event on the document.
+
+/** A visitor's state, as far as the page needs to know. `purposes` says which are permitted now. */
+export interface ChoiceState {
+  readonly status: "unknown" | "given" | "refused" | "withdrawn" | "expired" | "invalidated";
+  readonly purposes: Readonly<Record<string, boolean>>;
+  readonly objection: boolean;
+}
+
+export interface ConsentGateway {
+  /** May data of this visitor be used for this purpose now? `false` until the server has answered: wait for `cg:change`. */
+  permits(purpose: string): boolean;
+  /** Show the preferences. Nothing can be granted but by the visitor's own click in them. */
+  open(): void;
+  /** Withdraw everything, as the visitor's own button does. `"kept"`: it counts, and is sent when the server can be reached. */
+  withdraw(): Promise<"sent" | "kept">;
+}
+
+declare global {
+  interface Window {
+    readonly cg: ConsentGateway;
+  }
+
+  interface DocumentEventMap {
+    /** The state is known, or has changed; also by another tab. */
+    "cg:change": CustomEvent<ChoiceState>;
+  }
+}
