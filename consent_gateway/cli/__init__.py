@@ -13,6 +13,7 @@ from .demo import demo
 from .doctor import doctor
 from .office import forward, serve, sign_in
 from .replay import replay
+from .snippet import snippet
 from .stats import stats
 
 app = typer.Typer(
@@ -49,6 +50,7 @@ app.command()(stats)
 app.command()(replay)
 app.command()(columns)
 app.command()(doctor)
+app.command()(snippet)
 app.command()(serve)
 app.command()(forward)
 app.command()(backup)

@@ -113,12 +113,12 @@ def _announce(server: uvicorn.Server, settings: Settings, url: str, link: str) -
     console.print("[bold]Consent Gateway, the demo[/bold]\n")
     rows = (
         ("The site", f"{url}/"),
-        ("Your choice", f"{url}/choice"),
+        ("Its privacy page", f"{url}{settings.PREFIX}/privacy"),
         ("Members' page", f"{url}/members"),
         ("Dashboard", f"{url}{link}"),
     )
     for name, address in rows:
-        console.print(f"  {name:<14} {address}", soft_wrap=True)
+        console.print(f"  {name:<16} {address}", soft_wrap=True)
     console.print("\n  The dashboard's link signs you in once, within 15 minutes.")
     console.print("  Ctrl-C ends the demo. To ask in another terminal, in this folder:\n")
     command = _command()

@@ -1,7 +1,7 @@
 """The demo's web site: a few pages of an ordinary small company, with the gateway mounted as any site mounts it.
 
-The members' page shows the one line that a site writes to ask what it may do: `scope["consent"].permits("analytics")`.
-Nothing that a visitor sends is stored.
+Every page has the script's tag in its head: that is the banner. The members' page shows the one line that a site writes
+to ask what it may do: `scope["consent"].permits("analytics")`. Nothing that a visitor sends is stored.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
+
+from consent_gateway import script_tag
 
 from .articles import ARTICLES, BY_SLUG
 
@@ -42,6 +44,7 @@ def _day(day: date) -> str:
 
 templates = Jinja2Templates(directory=HERE / "templates")
 templates.env.filters["day"] = _day
+templates.env.globals.update(script_tag=script_tag, prefix="/_cg")
 
 
 def page(request: Request, name: str, context: Mapping[str, Any] | None = None, status: int = 200) -> Response:
@@ -131,6 +134,8 @@ def site(settings: Settings | None = None) -> ASGIApp:
     """The site with the gateway mounted; the settings come from the environment when none are given."""
     from consent_gateway import ConsentGateway
 
+    if settings is not None:
+        templates.env.globals["prefix"] = settings.PREFIX
     app = create_site()
     app.add_middleware(ConsentGateway, settings=settings)
     return app

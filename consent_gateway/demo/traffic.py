@@ -123,10 +123,8 @@ def _visit(chance: Random, midnight: datetime, visitor: Visitor, source: Source,
         hits.append(_hit(at, visitor, target, status, referrer))
         loaded = origin + target
         if len(hits) == 1:
-            for asset in ("/static/site.css", "/static/icon.svg"):
+            for asset in ("/static/site.css", "/static/icon.svg", "/_cg/site.js"):
                 hits.append(_hit(at + timedelta(milliseconds=180), visitor, asset, 304 if cached else 200, loaded))
-        if path == "/choice":
-            hits.append(_hit(at + timedelta(milliseconds=150), visitor, "/static/choice.js", 200, loaded))
         if path == "/contact" and chance.random() < 0.3:
             at += timedelta(seconds=chance.lognormvariate(4.3, 0.5))
             hits.append(_hit(at, visitor, "/contact", 200, loaded, method="POST"))

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from consent_gateway.cli import app
 from tests.replay.test_real_logs import DATA, count_log
 from tests.running import ENV_PREFIX, ROOT, Site
 
-COMMANDS = ["demo", "stats", "replay", "columns", "serve", "forward", "sign-in"]
+COMMANDS = ["demo", "snippet", "stats", "replay", "columns", "serve", "forward", "sign-in"]
 LINE = '203.0.113.{0} - - [20/Nov/2026:10:00:0{1} +0000] "GET {2} HTTP/1.1" 200 5 "{3}" "{4}"\n'
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
@@ -54,6 +55,13 @@ def test_columns_shows_the_whole_register(tmp_path: Path) -> None:
     shown = run(tmp_path, "columns").stdout
     address = next(line for line in shown.splitlines() if line.startswith("address"))
     assert "analytics" in address and "consent" in address and "30" in address
+
+
+def test_snippet_prints_the_tag(tmp_path: Path) -> None:
+    assert run(tmp_path, "snippet").stdout == '<script src="/_cg/site.js" defer></script>\n'
+    other = run(tmp_path, "snippet", "--immutable", "--origin", "https://www.example.eu", PREFIX="/p").stdout
+    assert re.fullmatch(r'<script src="https://www\.example\.eu/p/site\.[0-9a-f]{16}\.js" defer></script>\n', other)
+    assert not any(tmp_path.iterdir())
 
 
 def test_a_small_log_becomes_answers(tmp_path: Path, office: None) -> None:

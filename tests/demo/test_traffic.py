@@ -127,7 +127,7 @@ def test_browsers_bots_files_and_errors_are_there(log: list[Line]) -> None:
     assert agents >= PROGRAMS
     for word in ("Edg/", "Firefox/", "iPhone", "Android", "SamsungBrowser", "Version/", "OPR/", "CrOS"):
         assert any(word in agent for agent in agents), word
-    assert {"/static/site.css", "/static/icon.svg", "/static/choice.js"} <= {line.path for line in log}
+    assert {"/static/site.css", "/static/icon.svg", "/_cg/site.js"} <= {line.path for line in log}
     assert {200, 304, 404} == {line.status for line in log}
     assert {"GET", "HEAD", "POST"} == {line.method for line in log}
     assert {line.path for line in log if line.method == "POST"} == {"/contact"}
