@@ -16,14 +16,15 @@ from starlette.types import Scope
 from ..rule.address import Networks, Packed, Prefixes, find, parse, to_text, truncate
 
 _NOWHERE = "0.0.0.0"
+_FORWARDS, _PREFETCH, _COOKIE, _NOTHING = "forwards", "prefetch", "cookie", ""
+_SECURE = frozenset({"https", "wss"})
 # what a header is to us, by its name: a field of `Arrival`, or something of its own
 _KINDS = {
     b"host": "host", b"user-agent": "user_agent", b"referer": "referrer", b"accept-language": "language",
-    b"origin": "origin", b"sec-fetch-site": "fetch_site", b"content-type": "content_type", b"cookie": "cookie",
+    b"origin": "origin", b"sec-fetch-site": "fetch_site", b"content-type": "content_type", b"cookie": _COOKIE,
     b"sec-gpc": "gpc", b"dnt": "dnt", b"x-forwarded-proto": "proto",
-    b"sec-purpose": "prefetch", b"purpose": "prefetch", b"x-purpose": "prefetch", b"x-moz": "prefetch",
+    b"sec-purpose": _PREFETCH, b"purpose": _PREFETCH, b"x-purpose": _PREFETCH, b"x-moz": _PREFETCH,
 }  # fmt: skip
-_FORWARDS, _NOTHING = "forwards", ""
 _MOST_NAMES = 1000  # of headers that are remembered
 # headers by which proxies hand on the client's address; whoever sent them, the site sees the truncated one
 _FORWARDING = {
@@ -83,38 +84,51 @@ class Desk:
         self._text: Callable[[Packed], str] = lru_cache(10_000)(to_text)  # of networks, never of addresses
 
     def read(self, scope: Scope) -> Arrival:
-        arrival = Arrival()
+        """One pass over the headers. Of a header that comes twice the last counts, but cookies and hops add up."""
+        headers = scope["headers"]
+        if not isinstance(headers, list):
+            headers = scope["headers"] = list(headers)  # any iterable may come, and the site wants it too
+        kinds, found = self._kinds, dict[str, bytes]()
+        forwards: list[int] = []
         hops: list[str] = []
-        proto = b""
-        kinds = self._kinds
-        if not isinstance(scope["headers"], list):
-            scope["headers"] = list(scope["headers"])  # any iterable may come, and the site wants it too
-        for index, (name, value) in enumerate(scope["headers"]):
+        prefetch = False
+        for index, (name, value) in enumerate(headers):
             kind = kinds.get(name)
             if kind is None:
                 kind = self._kind(name)
-            if kind == _NOTHING:
+            if not kind:
                 continue
-            if kind == _FORWARDS:
-                arrival.forwards.append(index)
+            if kind is _FORWARDS:
+                forwards.append(index)
                 if name == self._believed:
                     hops.append(value.decode("latin-1"))
-            elif kind == "cookie":
-                text = value.decode("latin-1")
-                arrival.cookie = f"{arrival.cookie}; {text}" if arrival.cookie else text
-            elif kind in ("gpc", "dnt"):
-                setattr(arrival, kind, value.strip() == b"1")
-            elif kind == "prefetch":
-                arrival.prefetch = arrival.prefetch or b"prefetch" in value.lower()
-            elif kind == "proto":
-                proto = value.rpartition(b",")[2].strip().lower()
+            elif kind is _PREFETCH:
+                prefetch = prefetch or b"prefetch" in value.lower()
+            elif kind is _COOKIE and kind in found:
+                found[kind] += b"; " + value
             else:
-                setattr(arrival, kind, value.decode("latin-1"))
-        client = scope.get("client")
+                found[kind] = value
+        client, get = scope.get("client"), found.get
         peer = client[0] if client else None
-        arrival.address = find(peer, self._header, hops, self._trusted)
-        arrival.secure = scope.get("scheme", "http") in ("https", "wss") or (proto == b"https" and self._trusts(peer))
-        return arrival
+        secure = scope.get("scheme", "http") in _SECURE
+        if not secure and (proto := get("proto")):
+            secure = proto.rpartition(b",")[2].strip().lower() == b"https" and self._trusts(peer)
+        return Arrival(
+            get("host", b"").decode("latin-1"),
+            get("user_agent", b"").decode("latin-1"),
+            get("referrer", b"").decode("latin-1"),
+            get("language", b"").decode("latin-1"),
+            get("origin", b"").decode("latin-1"),
+            get("fetch_site", b"").decode("latin-1"),
+            get("content_type", b"").decode("latin-1"),
+            get(_COOKIE, b"").decode("latin-1"),
+            get("gpc", b"").strip() == b"1",
+            get("dnt", b"").strip() == b"1",
+            prefetch,
+            find(peer, self._header, hops, self._trusted),
+            secure,
+            forwards,
+        )
 
     def scrub(self, scope: Scope, arrival: Arrival) -> None:
         """Leave the truncated address where an address stands: client, and every forwarding header."""
