@@ -18,6 +18,8 @@ from pathlib import Path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .config.notices import Notices
+from .config.policy import InForce, Policy
+from .config.policy_file import load
 from .config.settings import Settings
 from .edge.arrival import Desk
 from .edge.choices import Choices
@@ -36,7 +38,6 @@ from .record.salts import memory_dir
 from .record.shared_salts import make_salts
 from .record.spool import Spool, Writer
 from .rule.address import Networks
-from .rule.columns import RETENTION_DAYS
 from .rule.consent import UNKNOWN
 from .rule.errors import ConfigError, OfficeError
 from .rule.privacy import Lookups, Rule
@@ -44,7 +45,6 @@ from .rule.purposes import MEASUREMENT
 
 log = logging.getLogger("consent_gateway")
 
-CONSENT_MONTHS = 6
 _ENDS = {"lifespan.startup.failed", "lifespan.shutdown.complete", "lifespan.shutdown.failed"}
 _BEAT_SECONDS = 0.25
 _GEO_SECONDS = 30.0
@@ -155,6 +155,7 @@ class Worker:
     def __init__(self, settings: Settings) -> None:
         self.pid = os.getpid()
         self.settings = settings
+        policy = load(settings.POLICY)
         keys = make_keys(settings)
         memory = memory_dir(make_data_dir(settings))
         self.has_ended = False
@@ -168,7 +169,7 @@ class Worker:
         self._books = Books(settings.DATA_DIR)
         self._stops = Stops(settings.DATA_DIR)
         agent.describe("Mozilla/5.0")  # loads its registers, 0.3 s, now and not at the first request
-        rule = make_rule(settings, keys, self._salts.of, self._geo)
+        rule = make_rule(settings, keys, self._salts.of, policy, self._geo)
         faults = Faults()
         self.edge = Edge(
             settings=settings,
@@ -178,15 +179,17 @@ class Worker:
                 settings.PREFIXES,
                 keep_address=rule.keep_address,
             ),
-            cookies=Cookies(keys.secrets, months=CONSENT_MONTHS, domain=settings.COOKIE_DOMAIN),
-            notices=Notices(),
+            policy=policy,
+            terms=InForce(policy),
+            cookies=Cookies(keys.secrets, months=policy.consent_months, domain=settings.COOKIE_DOMAIN),
+            notices=Notices(policy, settings.DATA_DIR, now_ms),
             recorder=Recorder(rule, self._writer, self._books, memory, faults, sync=settings.EVENT_SYNC),
             ledger=Ledger(settings.DATA_DIR),
             stops=self._stops,
             sync=SharedSync(),
             hosts=settings.hosts,
         )
-        self._choices = Choices(self.edge, keys, CONSENT_MONTHS)
+        self._choices = Choices(self.edge, keys)
         self.endpoints = Endpoints(self.edge, self._choices)
         with suppress(OSError):
             self._be_known()
@@ -200,7 +203,7 @@ class Worker:
         from being done, and is done again."""
         duties: list[Callable[[], object]] = [
             self._writer.let_go, self._be_known, self._keep_office, self._salts.keep, self._books.keep,
-            self._choices.record_late, self._writer.measure, self._take_up_places,
+            self._choices.record_late, self._writer.measure, self._take_up_places, self.edge.notices.keep,
         ]  # fmt: skip
         while not self._end.wait(_BEAT_SECONDS):
             for duty in duties:
@@ -253,6 +256,11 @@ class Worker:
         self._lock.free()
 
 
+def now_ms() -> int:
+    """The wall clock, milliseconds since 1970, UTC."""
+    return int(time.time() * 1000)
+
+
 def make_data_dir(settings: Settings) -> Path:
     try:
         settings.DATA_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -273,8 +281,11 @@ def make_keys(settings: Settings) -> Keys:
     return Keys(settings.KEYS_DIR, secrets, settings.person_key)
 
 
-def make_rule(settings: Settings, keys: Keys, salt: Callable[[int], bytes | None], geo: Geo | None = None) -> Rule:
-    """The privacy rule as the settings decide it, for one source of salts."""
+def make_rule(
+    settings: Settings, keys: Keys, salt: Callable[[int], bytes | None], policy: Policy, geo: Geo | None = None
+) -> Rule:
+    """The privacy rule as settings and policy decide it, for one source of salts."""
+    in_force = InForce(policy)
     own: dict[str, set[str]] = {name: set() for name in settings.site_names}
     for host, name in settings.hosts.items():
         own[name].add(host.partition(":")[0])
@@ -290,10 +301,11 @@ def make_rule(settings: Settings, keys: Keys, salt: Callable[[int], bytes | None
         salt=salt,
         encrypt=keys.encrypt_address,
         own_hosts={name: frozenset(hosts) for name, hosts in own.items()},
-        policy_version=Notices().version,
+        policy_version=lambda at: in_force(at).version,
         prefixes=settings.PREFIXES,
         keep_address=settings.ADDRESS_MODE == "truncate",
-        keep_ms=RETENTION_DAYS[MEASUREMENT] * 86_400_000,
+        script_needs_consent=policy.script_needs_consent,
+        keep_ms=policy.retention_days(MEASUREMENT) * 86_400_000,
     )
 
 
@@ -328,7 +340,7 @@ def _as_json(settings: Settings) -> bytes:
     for name in ("PERSON_KEY", "METRICS_TOKEN"):
         values[name] = getattr(settings, name).get_secret_value()
     values["PREFIXES"] = [settings.PREFIXES.v4, settings.PREFIXES.v6]
-    for name in ("DATA_DIR", "KEYS_DIR", "GEO_DB"):
+    for name in ("DATA_DIR", "KEYS_DIR", "GEO_DB", "POLICY"):
         path_value = getattr(settings, name)
         values[name] = str(path_value.absolute()) if path_value else None
     return json.dumps(values).encode()

@@ -114,8 +114,7 @@ class Jobs:
     def _back_up(self, path: Path, step: Step) -> dict[str, Any]:
         client = self._connect()
         try:
-            policy = getattr(self._settings, "POLICY", None)
-            manifest = back_up(path, client, self._layout, self._settings.DATA_DIR, policy, step)
+            manifest = back_up(path, client, self._layout, self._settings.DATA_DIR, self._settings.POLICY, step)
         finally:
             client.close()
         rows = sum(manifest.rows(table) for table in manifest.tables)

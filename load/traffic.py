@@ -16,7 +16,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
 
-from consent_gateway.config.notices import Notices
+from consent_gateway.config.policy_file import load
 from consent_gateway.demo.crowd import AGENTS, COUNTRIES, SOURCES
 from consent_gateway.demo.crowd import PAGES as PAGES
 from consent_gateway.record.cookie import Cookies
@@ -58,7 +58,7 @@ class Visitor:
 def visitors(secret: str, count: int, now: int, seed: int = 7) -> list[Visitor]:
     """Visitors of the demo's crowd, with cookies as this site would have signed them. `now` in milliseconds."""
     chance = Random(seed)
-    cookies, version = Cookies([secret]), Notices().version
+    cookies, version = Cookies([secret]), load(None).versions[-1].version
     month = f"{datetime.fromtimestamp(now / 1000, UTC):%Y-%m}"
     made = []
     for _ in range(count):

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..app import make_data_dir, make_keys, make_rule, running_office
+from ..config.policy_file import load
 from ..config.settings import Settings
 from ..record.books import Books
 from ..record.salts import RunSalts, memory_dir
@@ -103,7 +104,7 @@ def replay_files(
         run = Run(
             data_dir,
             site=site,
-            rule=make_rule(settings, keys, salts.of),
+            rule=make_rule(settings, keys, salts.of, load(settings.POLICY)),
             salts=salts,
             spool=spool,
             books=books,

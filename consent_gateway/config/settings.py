@@ -119,6 +119,7 @@ class Settings(BaseSettings):
     ALLOWED_ORIGINS: Listed = Field(
         (), description="other origins of the same registrable domain whose pages may ask here"
     )
+    POLICY: Path | None = Field(None, description="the policy file (TOML); without it the preset `default` holds")
     COOKIE_DOMAIN: str = Field("", description="share the choice among the hosts of a domain")
     SPOOL_LIMIT: Annotated[int, BeforeValidator(_size)] = Field(
         2 * 1024**3, ge=1024**2, description="bytes that the spool may hold; past it senders are told 503"

@@ -32,7 +32,7 @@ from ..record.ledger import File, Stop
 from ..rule.consent import Action, Consent, Status, choose
 from ..rule.errors import LedgerError
 from ..rule.pseudonym import person
-from ..rule.purposes import ANALYTICS, BUILT_IN, MEASUREMENT, consent_purposes
+from ..rule.purposes import ANALYTICS, MEASUREMENT, LegalBasis
 from .arrival import Arrival
 from .middleware import VARY, Edge
 from .wire import MAX_CHOICE, WireChoice, faults, problem
@@ -40,8 +40,6 @@ from .wire import MAX_CHOICE, WireChoice, faults, problem
 NONCE_HOURS = 24
 _MOST_UNRECORDED = 1000
 _LATE_SECONDS = 30.0
-ASKED = consent_purposes(BUILT_IN)
-_BASIS = {purpose.name: purpose.basis.value for purpose in BUILT_IN}
 
 Write = Callable[[], File]
 
@@ -49,8 +47,8 @@ Write = Callable[[], File]
 class Choices:
     """The two endpoints of one edge."""
 
-    def __init__(self, edge: Edge, keys: Keys, months: int) -> None:
-        self._edge, self._months = edge, months
+    def __init__(self, edge: Edge, keys: Keys) -> None:
+        self._edge, self._policy = edge, edge.policy
         self._nonces = URLSafeSerializer(
             list(keys.secrets), salt="consent-gateway.nonce", signer_kwargs={"digest_method": sha256}
         )
@@ -86,11 +84,11 @@ class Choices:
             before,
             choice.action,
             choice.purposes,
-            purposes=ASKED,
+            purposes=self._policy.asked,
             signal=arrival.signal,
             now=now,
             new_id=urlsafe_b64encode(os.urandom(16)).decode().rstrip("="),
-            policy_version=self._edge.notices.version,
+            policy_version=self._edge.terms(now).version,
         )
         held = self._edge.cookies.given(arrival.cookie, site, secure=arrival.secure)
         if held and after.status is Status.REFUSED:  # of a grant that had expired, was invalidated or stood beside
@@ -132,25 +130,37 @@ class Choices:
 
     def _describe(self, consent: Consent, arrival: Arrival, site: str, language: str, notice: str) -> dict[str, Any]:
         seen = consent.under_signal(arrival.signal)
-        hour = int(time.time()) // 3600
+        now = int(time.time() * 1000)
+        terms, coming = self._edge.terms(now), self._policy.announced(now)
+        anew = seen.status is Status.INVALIDATED or seen.touched
         return {
             "status": seen.status.value,
-            "purposes": {name: seen.permits(name) for name in (MEASUREMENT, *sorted(ASKED))},
+            "purposes": {name: seen.permits(name) for name in (MEASUREMENT, *sorted(self._policy.asked))},
             "objection": seen.objection,
             "ask": seen.ask,
-            "policy_version": self._edge.notices.version,
+            "touches": sorted(terms.since(consent.policy_version)) if anew else [],
+            "policy_version": terms.version,
+            "announced": coming
+            and {
+                "version": coming.version,
+                "effective": str(coming.effective),
+                "changes": coming.changes[language] if coming.changes else "",
+            },
+            "script_needs_consent": self._policy.script_needs_consent,
             "notice": notice,
             "language": language,
-            "nonce": self._nonces.dumps([site, notice, language, hour]),
+            "nonce": self._nonces.dumps([site, notice, language, now // 3_600_000]),
             "signals": {"gpc": arrival.gpc, "dnt": arrival.dnt},
         }
 
     def _refusal(self, choice: WireChoice, site: str) -> dict[str, str] | None:
         """What makes a choice of the right form impossible: the field and why."""
         for name in choice.purposes:
-            if name not in ASKED:
+            if name not in self._policy.asked:
                 why = "measurement rests on legitimate interest: use the action object or unobject"
-                return {"field": f"purposes.{name}", "why": why if name == MEASUREMENT else "no such purpose"}
+                if name != MEASUREMENT:
+                    why = "rests on no consent" if self._policy.basis_of(name) else "no such purpose"
+                return {"field": f"purposes.{name}", "why": why}
         if choice.action is Action.SAVE and not choice.purposes:
             return {"field": "purposes", "why": "save needs at least one purpose"}
         if choice.action is Action.ACCEPT_ALL or (choice.action is Action.SAVE and any(choice.purposes.values())):
@@ -180,13 +190,16 @@ class Choices:
             "status": after.status.value,
             "consent_id": after.consent_id,
             "supersedes": ended[0] if ended else "",
-            "purposes": {name: {"granted": name in after.granted, "basis": _BASIS[name]} for name in sorted(ASKED)},
+            "purposes": {
+                name: {"granted": name in after.granted, "basis": LegalBasis.CONSENT.value}
+                for name in sorted(self._policy.asked)
+            },
             "objection": after.objection,
-            "policy_version": self._edge.notices.version,
+            "policy_version": self._edge.terms(now).version,
             "notice": choice.notice,
             "language": self._edge.notices.language(choice.notice) or choice.language,
             "signals": {"gpc": arrival.gpc, "dnt": arrival.dnt},
-            "valid_until": _iso(add_months(after.given_at, self._months)) if given else "",
+            "valid_until": _iso(add_months(after.given_at, self._policy.consent_months)) if given else "",
         }
 
     def _writes(

@@ -15,6 +15,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..config.notices import Notices
+from ..config.policy import InForce, Policy
 from ..config.settings import Settings
 from ..enrich.path import scrub_path
 from ..record.cookie import Cookies, read_kept
@@ -23,7 +24,7 @@ from ..rule.consent import UNKNOWN, Consent, Status
 from ..rule.event import DropReason, Observation
 from ..rule.page import PAGE_VIEW, page_type
 from ..rule.pseudonym import person
-from ..rule.purposes import ANALYTICS
+from ..rule.purposes import ANALYTICS, BASES, LegalBasis
 from .arrival import Arrival, Desk
 from .recorder import Recorder
 
@@ -33,10 +34,11 @@ VARY = "Cookie, Sec-GPC, DNT"
 class SeenConsent:
     """What the site sees as `scope["consent"]`. Asking it anything makes the response private to this visitor."""
 
-    __slots__ = ("_consent", "_real", "was_read")
+    __slots__ = ("_bases", "_consent", "_real", "was_read")
 
-    def __init__(self, consent: Consent) -> None:
+    def __init__(self, consent: Consent, bases: Mapping[str, LegalBasis] = BASES) -> None:
         self._consent = self._real = consent
+        self._bases = bases
         self.was_read = False
 
     def close(self) -> None:
@@ -49,9 +51,12 @@ class SeenConsent:
         self._consent = self._real
 
     def permits(self, purpose: str) -> bool:
-        """May data of this visitor be used for this purpose?"""
+        """May data of this visitor be used for this purpose of the policy, given its legal basis?"""
         self.was_read = True
-        return self._consent.permits(purpose)
+        basis = self._bases.get(purpose)
+        if basis is LegalBasis.CONSENT:
+            return self._consent.permits(purpose)
+        return basis is not None and not (basis is LegalBasis.LEGITIMATE_INTEREST and self._consent.objection)
 
     @property
     def status(self) -> str:
@@ -77,6 +82,8 @@ class Edge:
     settings: Settings
     desk: Desk
     cookies: Cookies
+    policy: Policy
+    terms: InForce
     notices: Notices
     recorder: Recorder
     ledger: Ledger
@@ -93,7 +100,7 @@ class Edge:
 
     def declared(self, arrival: Arrival, site: str, *, now: int) -> Consent:
         """What the visitor declared, before signals: the cookie, unless its consent has ended since."""
-        consent = self.cookies.read(arrival.cookie, site, secure=arrival.secure, now=now, version=self.notices.version)
+        consent = self.cookies.read(arrival.cookie, site, secure=arrival.secure, now=now, terms=self.terms(now))
         if consent.permits(ANALYTICS):
             ended = self.stops.ended(person(self.recorder.rule.person_key, consent.consent_id))
             if ended:
@@ -172,7 +179,7 @@ class _Visit:
         self._kind: str | None = None
         self._status = self._view_id = 0
         self._server_ms = 0.0
-        self.seen = SeenConsent(self._consent)
+        self.seen = SeenConsent(self._consent, edge.policy.bases)
         settings = edge.settings
         self.shown: Scope = scope
         if settings.SCRUB_SCOPE:

@@ -16,7 +16,7 @@ from hashlib import sha256
 
 from itsdangerous import BadSignature, Signer
 
-from ..rule.consent import UNKNOWN, Consent, Status, stricter
+from ..rule.consent import UNKNOWN, Consent, Status, Terms, stricter
 
 MAX_BYTES = 300
 LATER = "cg-later"  # the session cookie in which the page's script keeps a choice that it could not send
@@ -44,8 +44,9 @@ class Cookies:
             return "cg"
         return "__Secure-cg" if self._domain else "__Host-cg"
 
-    def read(self, header: str, site: str, *, secure: bool, now: int, version: str) -> Consent:
-        """The state that a `Cookie` header holds for a site, before signals. `now` in milliseconds, UTC."""
+    def read(self, header: str, site: str, *, secure: bool, now: int, terms: Terms) -> Consent:
+        """The state that a `Cookie` header holds for a site, before signals, under the policy in force. `now` in
+        milliseconds, UTC."""
         if self.name(secure) not in header:
             return UNKNOWN
         found: Consent | None = None
@@ -56,10 +57,8 @@ class Cookies:
             consent, until = decoded
             if now >= until:
                 consent = Consent(Status.EXPIRED, objection=consent.objection, policy_version=consent.policy_version)
-            elif consent.policy_version != version and consent.status is not Status.UNKNOWN:
-                consent = Consent(
-                    Status.INVALIDATED, objection=consent.objection, policy_version=consent.policy_version
-                )
+            else:
+                consent = consent.under_terms(terms)
             found = consent if found is None else stricter(found, consent)
         return found or UNKNOWN
 

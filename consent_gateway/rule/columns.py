@@ -20,9 +20,11 @@ ADDRESS_DAYS = 30
 
 
 class Column(NamedTuple):
-    """One column of `events`. `holds` is the Python type of the value, `empty` the value that means "not kept"."""
+    """One column of `events`. `group` is the data that it belongs to, as people are told it (`config/words`), `holds`
+    the Python type of the value, `empty` the value that means "not kept"."""
 
     name: str
+    group: str
     type: str  # ClickHouse's
     purpose: str
     source: Source
@@ -46,55 +48,90 @@ _TIME = "DateTime64(3, 'UTC')"
 
 COLUMNS: tuple[Column, ...] = (
     # what every row says of itself
-    Column("site", _WORD, ACCOUNTABILITY, "gateway", "the site, by its name in the settings"),
-    Column("type", _WORD, ACCOUNTABILITY, "gateway", "page_view, page_error, engagement or custom"),
-    Column("at", _TIME, ACCOUNTABILITY, "gateway", "when it happened"),
-    Column("received_at", _TIME, ACCOUNTABILITY, "gateway", "when it reached us; retention counts from it"),
-    Column("consent", _WORD, ACCOUNTABILITY, "gateway", "the consent status in force"),
-    Column("purposes", f"Array({_WORD})", ACCOUNTABILITY, "gateway", "the purposes in force", tuple[str, ...], ()),
-    Column("policy_version", _WORD, ACCOUNTABILITY, "gateway", "the version of the policy in force"),
-    Column("batch", _WORD, ACCOUNTABILITY, "gateway", "the segment of the spool that brought it here"),
+    Column("site", "record", _WORD, ACCOUNTABILITY, "gateway", "the site, by its name in the settings"),
+    Column("type", "record", _WORD, ACCOUNTABILITY, "gateway", "page_view, page_error, engagement or custom"),
+    Column("at", "record", _TIME, ACCOUNTABILITY, "gateway", "when it happened"),
+    Column("received_at", "record", _TIME, ACCOUNTABILITY, "gateway", "when it reached us; retention counts from it"),
+    Column("consent", "record", _WORD, ACCOUNTABILITY, "gateway", "the consent status in force"),
+    Column(
+        "purposes", "record", f"Array({_WORD})", ACCOUNTABILITY, "gateway", "the purposes in force", tuple[str, ...], ()
+    ),
+    Column("policy_version", "record", _WORD, ACCOUNTABILITY, "gateway", "the version of the policy in force"),
+    Column("batch", "record", _WORD, ACCOUNTABILITY, "gateway", "the segment of the spool that brought it here"),
     # who, as coarsely as it goes
-    Column("visitor", "UInt64", MEASUREMENT, "request", "a pseudonym of network and browser, for one day", int, 0),
-    Column("network", _WORD, MEASUREMENT, "request", "the truncated address: /24 of IPv4, /48 of IPv6"),
-    Column("country", _WORD, MEASUREMENT, "request", "the network's country, ISO 3166-1"),
-    Column("region", _WORD, MEASUREMENT, "request", "the network's region, ISO 3166-2"),
+    Column(
+        "visitor",
+        "visitor",
+        "UInt64",
+        MEASUREMENT,
+        "request",
+        "a pseudonym of network and browser, for one day",
+        int,
+        0,
+    ),
+    Column("network", "network", _WORD, MEASUREMENT, "request", "the truncated address: /24 of IPv4, /48 of IPv6"),
+    Column("country", "place", _WORD, MEASUREMENT, "request", "the network's country, ISO 3166-1"),
+    Column("region", "place", _WORD, MEASUREMENT, "request", "the network's region, ISO 3166-2"),
     # the durable and the exact, only with consent
-    Column("person", "UInt64", ANALYTICS, "gateway", "a durable pseudonym of the consent", int, 0),
-    Column("address", "String", ANALYTICS, "request", "the address, encrypted (AES-256-GCM)", days=ADDRESS_DAYS),
-    Column("city", _WORD, ANALYTICS, "request", "the address's city"),
+    Column("person", "person", "UInt64", ANALYTICS, "gateway", "a durable pseudonym of the consent", int, 0),
+    Column(
+        "address", "address", "String", ANALYTICS, "request", "the address, encrypted (AES-256-GCM)", days=ADDRESS_DAYS
+    ),
+    Column("city", "city", _WORD, ANALYTICS, "request", "the address's city"),
     # what was seen
-    Column("view_id", "UInt64", MEASUREMENT, "gateway", "a random number of this page view", int, 0),
-    Column("path", "String", MEASUREMENT, "request", "the page's path, scrubbed"),
-    Column("route", _WORD, MEASUREMENT, "request", "the page's route template, where the framework knows it"),
-    Column("query", "String", MEASUREMENT, "request", "the allowed part of the query: utm_* and ref"),
-    Column("http_status", "UInt16", MEASUREMENT, "request", "the answer's status code", int, 0),
-    Column("server_ms", "Float32", MEASUREMENT, "request", "milliseconds until the answer started", float, 0.0),
+    Column("view_id", "page", "UInt64", MEASUREMENT, "gateway", "a random number of this page view", int, 0),
+    Column("path", "page", "String", MEASUREMENT, "request", "the page's path, scrubbed"),
+    Column("route", "page", _WORD, MEASUREMENT, "request", "the page's route template, where the framework knows it"),
+    Column("query", "page", "String", MEASUREMENT, "request", "the allowed part of the query: utm_* and ref"),
+    Column("http_status", "answer", "UInt16", MEASUREMENT, "request", "the answer's status code", int, 0),
+    Column(
+        "server_ms", "answer", "Float32", MEASUREMENT, "request", "milliseconds until the answer started", float, 0.0
+    ),
     # from where
-    Column("referrer_host", _WORD, MEASUREMENT, "request", "the referring site"),
-    Column("referrer_path", "String", MEASUREMENT, "request", "the referring page's path, scrubbed"),
-    Column("channel", _WORD, MEASUREMENT, "request", "search, social, ai, mail, campaign, referral, internal, direct"),
-    Column("source", _WORD, MEASUREMENT, "request", "the referring source by name"),
-    Column("utm_source", _WORD, MEASUREMENT, "request", "the campaign's source"),
-    Column("utm_medium", _WORD, MEASUREMENT, "request", "the campaign's medium"),
-    Column("utm_campaign", _WORD, MEASUREMENT, "request", "the campaign's name"),
-    Column("utm_term", _WORD, MEASUREMENT, "request", "the campaign's keyword"),
-    Column("utm_content", _WORD, MEASUREMENT, "request", "the campaign's variant"),
+    Column("referrer_host", "referral", _WORD, MEASUREMENT, "request", "the referring site"),
+    Column("referrer_path", "referral", "String", MEASUREMENT, "request", "the referring page's path, scrubbed"),
+    Column(
+        "channel",
+        "referral",
+        _WORD,
+        MEASUREMENT,
+        "request",
+        "search, social, ai, mail, campaign, referral, internal, direct",
+    ),
+    Column("source", "referral", _WORD, MEASUREMENT, "request", "the referring source by name"),
+    Column("utm_source", "referral", _WORD, MEASUREMENT, "request", "the campaign's source"),
+    Column("utm_medium", "referral", _WORD, MEASUREMENT, "request", "the campaign's medium"),
+    Column("utm_campaign", "referral", _WORD, MEASUREMENT, "request", "the campaign's name"),
+    Column("utm_term", "referral", _WORD, MEASUREMENT, "request", "the campaign's keyword"),
+    Column("utm_content", "referral", _WORD, MEASUREMENT, "request", "the campaign's variant"),
     # with what
-    Column("browser", _WORD, MEASUREMENT, "request", "the browser's family"),
-    Column("browser_version", _WORD, MEASUREMENT, "request", "the browser's major version"),
-    Column("os", _WORD, MEASUREMENT, "request", "the operating system's family"),
-    Column("os_version", _WORD, MEASUREMENT, "request", "the operating system's version"),
-    Column("device", _WORD, MEASUREMENT, "request", "desktop, mobile, tablet, tv, console or other"),
-    Column("language", _WORD, MEASUREMENT, "request", "the first language that the browser asks for"),
-    Column("bot", "Bool", MEASUREMENT, "request", "a program that says so", bool, False),
+    Column("browser", "agent", _WORD, MEASUREMENT, "request", "the browser's family"),
+    Column("browser_version", "agent", _WORD, MEASUREMENT, "request", "the browser's major version"),
+    Column("os", "agent", _WORD, MEASUREMENT, "request", "the operating system's family"),
+    Column("os_version", "agent", _WORD, MEASUREMENT, "request", "the operating system's version"),
+    Column("device", "agent", _WORD, MEASUREMENT, "request", "desktop, mobile, tablet, tv, console or other"),
+    Column("language", "language", _WORD, MEASUREMENT, "request", "the first language that the browser asks for"),
+    Column("bot", "agent", "Bool", MEASUREMENT, "request", "a program that says so", bool, False),
     # what only the page's script can tell
-    Column("engaged_ms", "UInt32", MEASUREMENT, "device", "milliseconds visible, focused and active", int, 0),
-    Column("scroll_pct", "UInt8", MEASUREMENT, "device", "how far the page was scrolled", int, 0),
-    Column("screen", _WORD, MEASUREMENT, "device", "the window's width: sm, md or lg"),
-    Column("timings", f"Map({_WORD}, Float32)", MEASUREMENT, "device", "load times by name", dict[str, float], {}),
-    Column("name", _WORD, MEASUREMENT, "device", "a custom event's name"),
-    Column("props", f"Map({_WORD}, String)", MEASUREMENT, "device", "a custom event's properties", dict[str, str], {}),
+    Column(
+        "engaged_ms", "engagement", "UInt32", MEASUREMENT, "device", "milliseconds visible, focused and active", int, 0
+    ),
+    Column("scroll_pct", "engagement", "UInt8", MEASUREMENT, "device", "how far the page was scrolled", int, 0),
+    Column("screen", "engagement", _WORD, MEASUREMENT, "device", "the window's width: sm, md or lg"),
+    Column(
+        "timings", "timing", f"Map({_WORD}, Float32)", MEASUREMENT, "device", "load times by name", dict[str, float], {}
+    ),
+    Column("name", "event", _WORD, MEASUREMENT, "device", "a custom event's name"),
+    Column(
+        "props",
+        "event",
+        f"Map({_WORD}, String)",
+        MEASUREMENT,
+        "device",
+        "a custom event's properties",
+        dict[str, str],
+        {},
+    ),
 )
 
 NAMES: tuple[str, ...] = tuple(column.name for column in COLUMNS)

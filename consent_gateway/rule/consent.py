@@ -8,7 +8,7 @@ unless the visitor made another choice *in the face of it*.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -38,11 +38,26 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """What the policy says at a moment: its version, the purposes that it asks for, and which of them have materially
+    changed since each earlier version. Of a version that it does not know, all have."""
+
+    version: str
+    asked: frozenset[str]
+    touched: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def since(self, version: str) -> frozenset[str]:
+        """The purposes to ask for anew when a choice was made under that version."""
+        return frozenset() if version == self.version else self.touched.get(version, self.asked)
+
+
+@dataclass(frozen=True, slots=True)
 class Consent:
     """A visitor's state. `consent_id` and `given_at` (milliseconds, UTC) are empty unless status is `given`.
 
     `month` (`2026-11`) is all that a refusal remembers of when. `despite_signal` and `signal_lifted` say that the
-    grant, or the lifting of the objection, was made while the browser sent a signal.
+    grant, or the lifting of the objection, was made while the browser sent a signal. `touched` are purposes that a
+    material change of the policy asks for anew, while others stay granted.
     """
 
     status: Status = Status.UNKNOWN
@@ -54,6 +69,7 @@ class Consent:
     policy_version: str = ""
     despite_signal: bool = False
     signal_lifted: bool = False
+    touched: frozenset[str] = frozenset()
 
     def permits(self, purpose: str) -> bool:
         """May data be used for this purpose now? An unknown purpose is not permitted."""
@@ -69,7 +85,20 @@ class Consent:
     @property
     def ask(self) -> bool:
         """Should the banner ask? Not after a choice, and not against a signal (which reads as a refusal)."""
-        return self.status in (Status.UNKNOWN, Status.EXPIRED, Status.INVALIDATED)
+        return self.status in (Status.UNKNOWN, Status.EXPIRED, Status.INVALIDATED) or bool(self.touched)
+
+    def under_terms(self, terms: Terms) -> Consent:
+        """This state as the policy in force sees it: without what a material change has touched since. Nothing is
+        left of a choice that it touched whole, a refusal too: then it is asked anew."""
+        if self.policy_version == terms.version or self.status is Status.UNKNOWN:
+            return self
+        touched = terms.since(self.policy_version)
+        if not touched:
+            return self
+        left = self.granted - touched
+        if left:
+            return replace(self, granted=left, touched=touched)
+        return Consent(Status.INVALIDATED, objection=self.objection, policy_version=self.policy_version)
 
     def under_signal(self, signal: bool) -> Consent:
         """This state as one request must see it, given whether the request carried a signal."""
@@ -77,7 +106,9 @@ class Consent:
             return self
         seen = self if self.signal_lifted else replace(self, objection=True)
         if seen.granted and not seen.despite_signal:
-            return replace(seen, status=Status.REFUSED, granted=frozenset(), consent_id="", given_at=0)
+            return replace(
+                seen, status=Status.REFUSED, granted=frozenset(), consent_id="", given_at=0, touched=frozenset()
+            )
         return seen if seen.status in (Status.GIVEN, Status.WITHDRAWN) else replace(seen, status=Status.REFUSED)
 
     def until_sent(self, *, objects: bool) -> Consent:
@@ -88,7 +119,9 @@ class Consent:
     def at_time(self, at: int) -> Consent:
         """This state as an event of `at` must see it: an event older than the consent is judged without it."""
         if self.granted and at < self.given_at:
-            return replace(self, status=Status.UNKNOWN, granted=frozenset(), consent_id="", given_at=0)
+            return replace(
+                self, status=Status.UNKNOWN, granted=frozenset(), consent_id="", given_at=0, touched=frozenset()
+            )
         return self
 
 

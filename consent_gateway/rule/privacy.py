@@ -40,9 +40,10 @@ class Lookups:
 class Rule:
     """What the policy and the settings decide, the same for every event of a process.
 
-    `salt` gives the salt of a moment's day, or none when it is gone: then there is no visitor. `encrypt` takes the
-    address as text and the time it was received. Times are milliseconds, UTC. `own_hosts` are the hosts of each site,
-    whose referrers are internal; `keep_ms` is how old an event may already be, 0 for any age.
+    `policy_version` gives the version in force at a moment. `salt` gives the salt of a moment's day, or none when it
+    is gone: then there is no visitor. `encrypt` takes the address as text and the time it was received. Times are
+    milliseconds, UTC. `own_hosts` are the hosts of each site, whose referrers are internal; `keep_ms` is how old an
+    event may already be, 0 for any age.
     """
 
     look: Lookups
@@ -50,7 +51,7 @@ class Rule:
     salt: Callable[[int], bytes | None]
     encrypt: Callable[[str, int], str]
     own_hosts: Mapping[str, frozenset[str]]
-    policy_version: str
+    policy_version: Callable[[int], str]
     prefixes: address.Prefixes
     keep_address: bool = True  # False with ADDRESS_MODE=drop: neither network nor address nor visitor
     script_needs_consent: bool = False
@@ -110,7 +111,7 @@ def put_account(rule: Rule, row: Row, seen: Observation) -> None:
     row["received_at"] = when(seen.received_at)
     row["consent"] = seen.consent.status.value
     row["purposes"] = seen.consent.in_force
-    row["policy_version"] = rule.policy_version
+    row["policy_version"] = rule.policy_version(seen.received_at)
 
 
 def put_network(rule: Rule, row: Row, seen: Observation) -> None:

@@ -37,6 +37,8 @@ BUILT_IN = (
     Purpose(ACCOUNTABILITY, LegalBasis.LEGAL_OBLIGATION),
 )
 
+BASES = {purpose.name: purpose.basis for purpose in BUILT_IN}
+
 
 def consent_purposes(purposes: Iterable[Purpose]) -> frozenset[str]:
     """The names of those that rest on consent: what a banner asks for."""

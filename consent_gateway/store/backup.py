@@ -14,6 +14,7 @@ import io
 import json
 import os
 import tarfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from clickhouse_connect.driver.client import Client
 from urllib3.exceptions import HTTPError
 
 from ..config.notices import Notices
+from ..config.policy_file import load
 from ..record.ledger import Stops
 from ..rule.errors import ConsentGatewayError
 from .client import DATABASE
@@ -177,6 +179,7 @@ def _pieces(client: Client, table: str, columns: list[str]) -> Iterator[tuple[by
 
 def _documents(data_dir: Path, policy: Path | None) -> Iterator[tuple[str, bytes]]:
     """The ledger with its stops, the notices that were shown, and the policy."""
+    Notices(load(policy), data_dir, lambda: int(time.time() * 1000))  # puts those of now beside the earlier ones
     for folder in ("ledger", "notices", "policy"):
         for path in sorted((data_dir / folder).glob("*")):
             if path.is_file() and path.name[0] != "." and path.suffix != ".tmp" and path.name not in _NOT_KEPT:
@@ -187,21 +190,8 @@ def _documents(data_dir: Path, policy: Path | None) -> Iterator[tuple[str, bytes
         yield STOPS, b"".join(b"%s\n" % json.dumps([who, at, int(why)]).encode() for who, at, why in stops.seen)
     finally:
         stops.close()
-    for digest, text in built_in_notices():
-        if not (data_dir / "notices" / f"{digest}.json").exists():
-            yield f"notices/{digest}.json", text
     if policy is not None:
         yield f"policy/{policy.name}", policy.read_bytes()
-
-
-def built_in_notices() -> Iterator[tuple[str, bytes]]:
-    import consent_gateway.config.notices as package
-
-    notices = Notices()
-    for path in sorted(Path(package.__file__).parent.glob("*.json")):
-        digest = sha256(path.read_bytes()).hexdigest()
-        if (text := notices.text(digest)) is not None:
-            yield digest, text
 
 
 def _at_rest(path: Path) -> bytes:

@@ -48,6 +48,7 @@ RIGHT: list[tuple[str, str, Any]] = [
     ("EXCLUDE_PATHS",   "/health",                                  ("/health",)),
     ("GEO_DB",          "/srv/geo.mmdb",                            Path("/srv/geo.mmdb")),
     ("ALLOWED_ORIGINS", "https://blog.a.eu, https://shop.a.eu",     ("https://blog.a.eu", "https://shop.a.eu")),
+    ("POLICY",          "/srv/policy.toml",                         Path("/srv/policy.toml")),
     ("COOKIE_DOMAIN",   "example.eu",                               "example.eu"),
     ("SPOOL_LIMIT",     "2097152",                                  2097152),
     ("SPOOL_LIMIT",     "500MB",                                    500_000_000),
@@ -146,7 +147,7 @@ def test_a_wrong_value(monkeypatch: pytest.MonkeyPatch, name: str, text: str, al
 def test_every_setting_has_its_cases_and_its_words() -> None:
     """Any folder, and any file's name, is right here: their maker refuses them."""
     assert {name for name, _, _ in RIGHT} == set(Settings.model_fields)
-    assert {name for name, _, _ in WRONG} == set(Settings.model_fields) - {"DATA_DIR", "KEYS_DIR", "GEO_DB"}
+    assert {name for name, _, _ in WRONG} == set(Settings.model_fields) - {"DATA_DIR", "KEYS_DIR", "GEO_DB", "POLICY"}
     assert all(field.description for field in Settings.model_fields.values())
 
 

@@ -57,6 +57,9 @@ def test_state_of_somebody_new(site: Site) -> None:
         "objection": False,
         "ask": True,
         "policy_version": "1",
+        "touches": [],
+        "announced": None,
+        "script_needs_consent": False,
         "language": "en",
         "signals": {"gpc": False, "dnt": False},
     }

@@ -15,7 +15,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from consent_gateway.config.notices import Notices
+from consent_gateway.config.policy import InForce
+from consent_gateway.config.policy_file import load
 from consent_gateway.edge.wire import WireEvent
 from consent_gateway.record.cookie import Cookies
 from load import balance, bench, drive, figures, paper, traffic
@@ -31,8 +32,8 @@ def people() -> list[traffic.Visitor]:
 
 
 def test_visitors_stand_in_every_way_with_cookies_that_count(people: list[traffic.Visitor]) -> None:
-    cookies, version = Cookies([SECRET]), Notices().version
-    seen = [cookies.read(one.cookies, traffic.SITE, secure=True, now=NOW, version=version) for one in people]
+    cookies, terms = Cookies([SECRET]), InForce(load(None))(NOW)
+    seen = [cookies.read(one.cookies, traffic.SITE, secure=True, now=NOW, terms=terms) for one in people]
     assert {consent.status.value for consent in seen} == {"unknown", "given", "refused", "withdrawn"}
     assert any(consent.objection for consent in seen) and any(one.signal for one in people)
     assert {":" in one.address for one in people} == {True, False}

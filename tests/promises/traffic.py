@@ -16,7 +16,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 from urllib.parse import quote
 
-from consent_gateway.config.notices import Notices
+from consent_gateway.config.policy_file import load
 from consent_gateway.edge.arrival import _FORWARDING
 from consent_gateway.record.cookie import Cookies
 from consent_gateway.rule.address import Packed, Prefixes, network_text
@@ -143,7 +143,7 @@ class Standing:
 
 def standings(now: int) -> Iterator[Standing]:
     """Every consent status, as the cookie of a browser and its signals."""
-    version = Notices().version
+    version = load(None).versions[-1].version
     ours, theirs = Cookies([SECRET]), Cookies(["another secret, of 32 characters and more"])
     number = itertools.count()
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consent_gateway.record.cookie import MAX_BYTES, Cookies, add_months
-from consent_gateway.rule.consent import UNKNOWN, Consent, Status
+from consent_gateway.rule.consent import UNKNOWN, Consent, Status, Terms
 
 SECRET, OTHER = "s" * 44, "o" * 44
 NOW = 1_795_341_600_000  # 2026-11-22 10:00:00 UTC
@@ -32,6 +32,7 @@ denied = st.builds(
     st.sampled_from([Status.REFUSED, Status.WITHDRAWN, Status.UNKNOWN]), st.booleans(),
     st.dates().filter(lambda day: 1970 <= day.year < 2200).map(lambda day: f"{day:%Y-%m}"), versions, st.booleans(),
 )  # fmt: skip
+ASKED = frozenset({"analytics"})
 GIVEN = Consent(Status.GIVEN, frozenset({"analytics"}), consent_id="i" * 22, given_at=NOW, policy_version="1")
 REFUSED = Consent(Status.REFUSED, month="2026-11", policy_version="1")
 
@@ -44,7 +45,7 @@ def written(consent: Consent, *, cookies: Cookies = COOKIES, site: str = "shop",
 def read(
     header: str, *, cookies: Cookies = COOKIES, site: str = "shop", secure: bool = True, now: int = NOW
 ) -> Consent:
-    return cookies.read(header, site, secure=secure, now=now, version="1")
+    return cookies.read(header, site, secure=secure, now=now, terms=Terms("1", ASKED))
 
 
 def moment(text: str) -> int:
@@ -58,10 +59,10 @@ def test_what_was_written_is_read(consent: Consent, secure: bool, before: str, b
     now = consent.given_at if consent.granted else moment(f"{consent.month}-01T00:00:00")
     line = COOKIES.write(consent, "shop", secure=secure, now=now)
     header = before + line.partition(";")[0] + behind
-    version = consent.policy_version
-    assert COOKIES.read(header, "shop", secure=secure, now=now, version=version) == consent
+    terms = Terms(consent.policy_version, consent.granted)
+    assert COOKIES.read(header, "shop", secure=secure, now=now, terms=terms) == consent
     quoted = header.replace("cg=", 'cg="') + '"' if not behind else header
-    assert COOKIES.read(quoted, "shop", secure=secure, now=now, version=version) == consent
+    assert COOKIES.read(quoted, "shop", secure=secure, now=now, terms=terms) == consent
     assert len(line.partition(";")[0]) <= MAX_BYTES
 
 
@@ -72,7 +73,9 @@ def test_a_changed_cookie_is_none(consent: Consent, data: st.DataObject) -> None
     other = data.draw(st.sampled_from("aZ09~.:_-g").filter(lambda char: char != value[at]))
     now = consent.given_at if consent.granted else NOW
     for changed in (value[:at] + other + value[at + 1 :], value[:at], value[:at] + value[at + 1 :], other + value):
-        seen = COOKIES.read(f"{name}={changed}", "shop", secure=True, now=now, version=consent.policy_version)
+        seen = COOKIES.read(
+            f"{name}={changed}", "shop", secure=True, now=now, terms=Terms(consent.policy_version, ASKED)
+        )
         # base64 spells the last bits of a signature in several ways: that is the same cookie
         assert seen == UNKNOWN or changed[:-1] == value[:-1]
 
@@ -123,7 +126,8 @@ def test_the_name_and_what_stands_behind(secure: bool, domain: str, name: str) -
     assert attributes == expected + ["Secure"] * secure + [f"Domain={domain}"] * bool(domain)
     value = pair.partition("=")[2]
     read_by_name = {
-        other: cookies.read(f"{other}={value}", "shop", secure=secure, now=NOW, version="1") for _, _, other in NAMES
+        other: cookies.read(f"{other}={value}", "shop", secure=secure, now=NOW, terms=Terms("1", ASKED))
+        for _, _, other in NAMES
     }
     assert read_by_name == {other: GIVEN if other == name else UNKNOWN for other in read_by_name}
 
@@ -169,13 +173,13 @@ def test_an_objection_outlives_the_choice_beside_it() -> None:
     objected = replace(GIVEN, objection=True)
     later = moment("2028-01-01T00:00:00")
     assert read(written(objected), now=later) == Consent(Status.EXPIRED, objection=True, policy_version="1")
-    seen = COOKIES.read(written(objected), "shop", secure=True, now=NOW, version="2")
+    seen = COOKIES.read(written(objected), "shop", secure=True, now=NOW, terms=Terms("2", ASKED))
     assert seen == Consent(Status.INVALIDATED, objection=True, policy_version="1")
 
 
 def test_a_new_policy_asks_again() -> None:
     for consent in (GIVEN, REFUSED, replace(REFUSED, status=Status.WITHDRAWN)):
-        seen = COOKIES.read(written(consent), "shop", secure=True, now=NOW, version="2")
+        seen = COOKIES.read(written(consent), "shop", secure=True, now=NOW, terms=Terms("2", ASKED))
         assert seen.status is Status.INVALIDATED and seen.ask and not seen.permits("analytics")
 
 

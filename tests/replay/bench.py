@@ -127,7 +127,7 @@ def make_rule(salt: Callable[[int], bytes | None]) -> Rule:
         salt=salt,
         encrypt=lambda text, at: "",
         own_hosts={SITE: frozenset(["www.example.eu"])},
-        policy_version="1",
+        policy_version=lambda at: "1",
         prefixes=Prefixes(),
     )
 

@@ -161,7 +161,7 @@ class Spies:
             "salt": lambda at: b"s" * 32,
             "encrypt": self.encrypt,
             "own_hosts": {"shop": frozenset({"example.eu"})},
-            "policy_version": "1",
+            "policy_version": lambda at: "1",
             "prefixes": Prefixes(),
         }
         return Rule(**values | changed)
