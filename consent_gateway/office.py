@@ -16,7 +16,6 @@ import socket
 import sys
 import threading
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from html import escape
 from typing import Any
 
@@ -30,8 +29,10 @@ from starlette.routing import Route
 
 from .access.sessions import Sessions
 from .answers import metrics
-from .answers.dashboard import render
-from .answers.reports import ALL, BOOKS, REPORTS, Question, ask, to_csv
+from .answers.dashboard import BOXES, render
+from .answers.desk import Desk
+from .answers.export import to_csv
+from .answers.reports import ALL
 from .config.settings import Settings
 from .jobs import Jobs
 from .record import office as line
@@ -83,8 +84,7 @@ class Office:
             hear_others=self.hosts.exchange if self.hosts else lambda: None,
         )
         self.jobs = Jobs(settings, self.layout, self._connect, self.forwarder.paused, self._stop_all)
-        self._reader: Client | None = None
-        self._reading = threading.Lock()
+        self.desk = Desk(settings, self.tally, self._connect)
 
     def _connect(self) -> Client:
         client = store.connect(
@@ -98,24 +98,6 @@ class Office:
         if self.hosts is not None:
             self.hosts.exchange(anew=True)
         return self.scrubber.scrub_all(client)
-
-    def ask(self, name: str, question: Question) -> list[dict[str, Any]]:
-        """The rows of a report. `StoreError` when the store is away."""
-        if name == BOOKS.name:
-            counts = sorted(self.tally.total().items())
-            return [{"term": term, "events": count} for (site, term), count in counts if site == question.site]
-        with self._reading:
-            try:
-                if self._reader is None:
-                    self._reader = self._connect()
-                return ask(self._reader, REPORTS[name], question)
-            except store.Failure as error:
-                self._reader = None
-                raise StoreError(f"the store did not answer: {store.first_line(error)}") from error
-
-    def question(self, values: dict[str, str]) -> Question:
-        today = datetime.now(self.settings.zone).date()
-        return Question.parse(values, sites=self.settings.site_names, zone=self.settings.zone, today=today)
 
     def app(self) -> Starlette:
         return Starlette(
@@ -189,10 +171,9 @@ class Office:
         name = request.path_params["report"]
         if name not in ALL:
             raise ConfigError(f"there is no report {name!r}: allowed are {', '.join(ALL)}")
-        values = dict(request.query_params)
-        form = values.pop("format", "json")
-        question = self.question(values)
-        rows = await run_in_threadpool(self.ask, name, question)
+        form = request.query_params.get("format", "json")
+        question = self.desk.question([pair for pair in request.query_params.multi_items() if pair[0] != "format"])
+        rows = await run_in_threadpool(self.desk.ask, name, question)
         if form == "csv":
             return PlainTextResponse(
                 to_csv(ALL[name], rows),
@@ -201,12 +182,16 @@ class Office:
             )
         if form != "json":
             raise ConfigError(f"format is {form!r}: allowed are json and csv")
-        about = {"report": name, "site": question.site, "from": str(question.first), "to": str(question.last)}
-        return JSONResponse(about | {"rows": rows}, headers={"Cache-Control": "no-store"})
+        about: dict[str, Any] = {"report": name, "site": question.site}
+        about |= {"from": str(question.first), "to": str(question.last)}
+        total = await run_in_threadpool(self.desk.total, name, question)
+        columns = [{"name": key, "label": one.label, "kind": one.kind} for key, one in ALL[name].columns.items()]
+        about |= {"columns": columns, "rows": rows, "total": total}
+        return JSONResponse(about, headers={"Cache-Control": "no-store"})
 
     async def _dashboard(self, request: Request) -> Response:
-        question = self.question(dict(request.query_params))
-        answers = {name: await run_in_threadpool(self.ask, name, question) for name in REPORTS}
+        question = self.desk.question(request.query_params.multi_items())
+        answers = {name: await run_in_threadpool(self.desk.ask, name, question) for name in ("overview", *BOXES)}
         page = await run_in_threadpool(
             render, question, answers, prefix=self.settings.PREFIX, sites=self.settings.site_names
         )

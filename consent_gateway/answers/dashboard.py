@@ -9,21 +9,24 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from .reports import REPORTS, Question
+from .question import Question
+from .reports import REPORTS
 
 Rows = list[dict[str, Any]]
 
 _STYLE = (Path(__file__).parent / "dashboard.css").read_text()
 _RANGES = (("Today", 1), ("7 days", 7), ("30 days", 30), ("90 days", 90))
 _BOX_ROWS = 12
+BOXES = ("pages", "referrers", "channels", "countries", "browsers")
+_SHOWN = ("visitors", "page_views")
 
 
 def render(question: Question, answers: Mapping[str, Rows], *, prefix: str, sites: frozenset[str]) -> str:
-    """The page for one site and range. `answers` holds the rows of every report."""
+    """The page for one site and range. `answers` holds the rows of the overview and of each box."""
     overview = answers["overview"]
     visitors = sum(row["visitors"] for row in overview)
     views = sum(row["page_views"] for row in overview)
-    boxes = "".join(_box(name, answers[name], question, prefix) for name in REPORTS if name != "overview")
+    boxes = "".join(_box(name, answers[name], question, prefix) for name in BOXES)
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -80,7 +83,7 @@ def _nothing(question: Question) -> str:
 
 def _chart(rows: Rows, question: Question) -> str:
     """Page views a day as bars, from zero, with the figures as a table for those who can't see them."""
-    by_day = {row["day"]: row for row in rows}
+    by_day = {row["period"]: row for row in rows}
     days = [str(question.first + timedelta(days=n)) for n in range((question.last - question.first).days + 1)]
     most = max(row["page_views"] for row in rows)
     width, height = 100 / len(days), 100
@@ -107,9 +110,9 @@ def _chart(rows: Rows, question: Question) -> str:
 
 def _box(name: str, rows: Rows, question: Question, prefix: str) -> str:
     report = REPORTS[name]
-    key, *counts = report.columns
+    key, counts = report.keys[0].name, _SHOWN
     most = max((row["page_views"] for row in rows), default=1) or 1
-    head = "".join(f'<th scope="col">{escape(report.columns[column])}</th>' for column in counts)
+    head = "".join(f'<th scope="col">{escape(report.columns[column].label)}</th>' for column in counts)
     lines = "".join(
         f'<tr><th scope="row"><meter min="0" max="{most}" value="{row["page_views"]}" aria-hidden="true"></meter>'
         f"<span>{escape(str(row[key])) or 'not known'}</span></th>"
@@ -118,8 +121,9 @@ def _box(name: str, rows: Rows, question: Question, prefix: str) -> str:
         for row in rows[:_BOX_ROWS]
     )
     body = lines or f'<tr><td colspan="{len(counts) + 1}" class="empty">Nothing here yet.</td></tr>'
+    label = escape(report.columns[key].label)
     return (
-        f'<section><h2>{escape(report.title)}</h2><table><thead><tr><th scope="col">{escape(report.columns[key])}</th>'
+        f'<section><h2>{escape(report.title)}</h2><table><thead><tr><th scope="col">{label}</th>'
         f"{head}</tr></thead><tbody>{body}</tbody></table></section>"
     )
 

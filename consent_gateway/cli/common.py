@@ -67,7 +67,7 @@ def is_running(settings: Settings) -> bool:
     return True
 
 
-def ask_office(settings: Settings, method: str, path: str, params: dict[str, str] | None = None) -> Any:
+def ask_office(settings: Settings, method: str, path: str, params: office.Params = None) -> Any:
     """The back office's answer, decoded when it is JSON; its refusal as our error."""
     status, headers, body = office.call(settings.DATA_DIR, method, path, params)
     kind = headers.get("content-type", "")

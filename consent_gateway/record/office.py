@@ -11,11 +11,14 @@ import fcntl
 import http.client
 import os
 import socket
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlencode
 
 from ..rule.errors import OfficeError
+
+Params = Mapping[str, str] | Sequence[tuple[str, str]] | None  # pairs where a name comes several times
 
 _SOCKET = "office.sock"
 _PASSED = {"content-type", "cache-control", "content-security-policy", "location", "set-cookie", "content-disposition"}
@@ -64,7 +67,7 @@ def call(
     data_dir: Path,
     method: str,
     path: str,
-    params: dict[str, str] | None = None,
+    params: Params = None,
     *,
     body: bytes | None = None,
     headers: dict[str, str] | None = None,

@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 
-from consent_gateway.answers.reports import REPORTS, Question, ask
+from consent_gateway.answers.ask import ask
+from consent_gateway.answers.question import Question
+from consent_gateway.answers.reports import REPORTS
 from consent_gateway.config.settings import Settings
 from consent_gateway.office import Office
 from consent_gateway.record.ledger import Stop, Stops
@@ -127,9 +129,10 @@ def test_the_way_of_an_event_into_a_cluster(office: Office, double: ClickHouseDo
     rows = client.query("SELECT person, visitor, city FROM events ORDER BY visitor").result_rows
     assert rows == [(0, 11, ""), (8, 12, "Gent")]
     today = time.strftime("%Y-%m-%d", time.gmtime(NOW / 1000))
-    question = office.question({"from": today, "to": today})
+    question = office.desk.question({"from": today, "to": today})
     assert isinstance(question, Question)
-    assert ask(client, REPORTS["pages"], question) == [{"path": "/p", "visitors": 2, "page_views": 2}]
+    (page,) = ask(client, REPORTS["pages"], question)
+    assert (page["path"], page["visitors"], page["page_views"]) == ("/p", 2, 2)
     client.close()
     asked = double.requests()
     assert asked[0]["query"].startswith("SELECT ") or asked[0]["query"].startswith("CREATE DATABASE")

@@ -1,14 +1,23 @@
 -- browsers: the browsers' families
 SELECT
-    browser AS browser,
+    day,
+    toString(browser) AS key,
     uniqExactIf(visitor, visitor != 0) AS visitors,
-    count() AS page_views
-FROM events
-WHERE site = {site:String}
-    AND at >= fromUnixTimestamp64Milli({start:Int64}, 'UTC')
-    AND at < fromUnixTimestamp64Milli({end:Int64}, 'UTC')
-    AND type = 'page_view'
-    AND bot <= {bots:UInt8}
-GROUP BY browser
-ORDER BY page_views DESC, browser
-LIMIT {limit:UInt32}
+    0 AS visits,
+    count() AS page_views,
+    0 AS bounces,
+    0 AS duration_ms
+FROM rows
+WHERE type = 'page_view'
+GROUP BY day, key
+UNION ALL
+SELECT
+    day,
+    toString(browser) AS key,
+    0,
+    count(),
+    0,
+    sum(bounced),
+    sum(duration_ms)
+FROM visits
+GROUP BY day, key

@@ -1,14 +1,11 @@
--- channels: the kinds of ways that led here
+-- channels: the kinds of ways that led here; a visit that goes on after a pause is internal
 SELECT
-    channel AS channel,
-    uniqExactIf(visitor, visitor != 0) AS visitors,
-    count() AS page_views
-FROM events
-WHERE site = {site:String}
-    AND at >= fromUnixTimestamp64Milli({start:Int64}, 'UTC')
-    AND at < fromUnixTimestamp64Milli({end:Int64}, 'UTC')
-    AND type = 'page_view'
-    AND bot <= {bots:UInt8}
-GROUP BY channel
-ORDER BY page_views DESC, channel
-LIMIT {limit:UInt32}
+    day,
+    toString(channel) AS key,
+    uniqExact(visitor) AS visitors,
+    count() AS visits,
+    sum(visit_views) AS page_views,
+    sum(bounced) AS bounces,
+    sum(duration_ms) AS duration_ms
+FROM visits
+GROUP BY day, key

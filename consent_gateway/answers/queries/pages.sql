@@ -1,14 +1,21 @@
--- pages: the pages read most
+-- pages: page views; engaged time is cumulative, so of one view the largest counts
 SELECT
-    path AS path,
+    day,
+    toString(path) AS key,
     uniqExactIf(visitor, visitor != 0) AS visitors,
-    count() AS page_views
-FROM events
-WHERE site = {site:String}
-    AND at >= fromUnixTimestamp64Milli({start:Int64}, 'UTC')
-    AND at < fromUnixTimestamp64Milli({end:Int64}, 'UTC')
-    AND type = 'page_view'
-    AND bot <= {bots:UInt8}
-GROUP BY path
-ORDER BY page_views DESC, path
-LIMIT {limit:UInt32}
+    count() AS page_views,
+    0 AS engaged_ms,
+    0 AS engaged_views,
+    0 AS scroll_pct
+FROM rows
+WHERE type = 'page_view'
+GROUP BY day, key
+UNION ALL
+SELECT day, key, 0, 0, sum(engaged), count(), sum(scrolled)
+FROM (
+    SELECT day, toString(path) AS key, max(engaged_ms) AS engaged, max(scroll_pct) AS scrolled
+    FROM rows
+    WHERE type = 'engagement'
+    GROUP BY day, key, visitor, view_id
+)
+GROUP BY day, key

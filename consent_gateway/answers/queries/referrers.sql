@@ -1,15 +1,12 @@
--- referrers: the referring sites, without the visits that typed the address or stayed inside
+-- referrers: the sites that visits came from, without those that typed the address or stayed inside
 SELECT
-    referrer_host AS referrer,
-    uniqExactIf(visitor, visitor != 0) AS visitors,
-    count() AS page_views
-FROM events
-WHERE site = {site:String}
-    AND at >= fromUnixTimestamp64Milli({start:Int64}, 'UTC')
-    AND at < fromUnixTimestamp64Milli({end:Int64}, 'UTC')
-    AND type = 'page_view'
-    AND bot <= {bots:UInt8}
-    AND referrer_host != ''
-GROUP BY referrer
-ORDER BY page_views DESC, referrer
-LIMIT {limit:UInt32}
+    day,
+    toString(referrer_host) AS key,
+    uniqExact(visitor) AS visitors,
+    count() AS visits,
+    sum(visit_views) AS page_views,
+    sum(bounced) AS bounces,
+    sum(duration_ms) AS duration_ms
+FROM visits
+WHERE referrer_host != ''
+GROUP BY day, key

@@ -1,0 +1,167 @@
+"""From a question to the rows of a report: the query is put together, bounded, and asked.
+
+What is closed is read from the tables of closed days (see `store.days`), the rest from the events; both are added up
+here, small groups are folded, and the figures are worked out from the sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from types import MappingProxyType
+from typing import Any
+
+from clickhouse_connect.driver.client import Client
+
+from ..rule.errors import ConfigError
+from .figures import FIGURES
+from .question import Question, midnight
+from .relations import Relations, Span, key_columns
+from .reports import Report
+
+Rows = list[dict[str, Any]]
+Runs = Mapping[date, int]  # closed days, and the run of the job that is right for each
+
+LIMITS: Mapping[str, Any] = MappingProxyType({
+    "max_execution_time": 30, "max_memory_usage": 2_000_000_000, "max_result_rows": 100_000,
+    "max_rows_to_read": 2_000_000_000, "max_bytes_to_read": 200_000_000_000, "readonly": 2,
+})  # fmt: skip
+LIVE_MS = 30 * 60_000
+OTHER = "other"
+_COARSE = {"week": "toMonday({day})", "month": "toStartOfMonth({day})", "day": "{day}"}
+_NOTHING: Runs = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One statement and its parameters."""
+
+    sql: str
+    parameters: dict[str, Any]
+
+
+def ask(client: Client, report: Report, question: Question, *, closed: Runs = _NOTHING, minimum: int = 0) -> Rows:
+    """The rows of a report, each a mapping of its columns. Groups of fewer than `minimum` daily visitors are folded
+    into "other", which is left out when it is as small."""
+    query = whole(report, question) if report.whole else facts(report, question, closed=closed, minimum=minimum)
+    answer = client.query(query.sql, parameters=query.parameters, settings=dict(LIMITS))
+    return [dict(zip(report.columns, row, strict=True)) for row in answer.result_rows]
+
+
+def total(client: Client, report: Report, question: Question, *, closed: Runs = _NOTHING) -> dict[str, Any]:
+    """The figures of all its rows together, also of those beyond the limit; empty for a whole report."""
+    if report.whole or report.single:
+        return {}
+    return ask(client, replace(report, single=True), question, closed=closed)[0]
+
+
+def beside(report: Report, rows: Rows, before: Rows) -> Rows:
+    """Each row with what it is compared with: every figure again as `NAME_before`, empty where there was none. Moments
+    stand beside each other by their place, all else by its keys."""
+    names = [key.name for key in report.keys]
+
+    def key(number: int, row: Mapping[str, Any]) -> tuple[Any, ...]:
+        return (number,) if report.over_time else tuple(row[name] for name in names)
+
+    known = {key(number, row): row for number, row in enumerate(before)}
+    nothing: dict[str, Any] = {}
+    return [
+        row | {f"{name}_before": known.get(key(number, row), nothing).get(name) for name in report.figures}
+        for number, row in enumerate(rows)
+    ]
+
+
+def whole(report: Report, question: Question) -> Query:
+    """The query of a report whose file answers everything itself."""
+    if len(question.steps) < report.steps:
+        raise ConfigError(f"{report.name} needs at least {report.steps} steps: step=/cart step=event:order")
+    relations = Relations(report, question, _spans(report, question))
+    text = relations.text()
+    kinds, values = zip(*map(_step, question.steps), strict=True) if question.steps else ((), ())
+    relations.parameters |= {"kinds": list(kinds), "values": list(values), "steps": list(question.steps)}
+    return Query(f"{text}\n{report.sql}", relations.parameters)
+
+
+def facts(report: Report, question: Question, *, closed: Runs = _NOTHING, minimum: int = 0) -> Query:
+    """The query that adds up facts: of closed days from their table, of the others from events."""
+    usable = closed if report.closed and _reads_closed(report, question) else _NOTHING
+    days = [question.first + timedelta(days=number) for number in range(question.days)]
+    runs = [usable[day] for day in days if day in usable]
+    spans = _spans(report, question) if not runs else open_spans(question, usable)
+    relations = Relations(report, question, spans)
+    text, keys = relations.text(), key_columns(report)
+    parts = [report.sql] if spans else []
+    if runs:
+        relations.parameters |= {"report": report.file or report.name, "runs": runs, "first": days[0], "last": days[-1]}
+        parts.append(_closed(keys, report.counts))
+    where = relations.on_keys()
+    if report.single:
+        keys = []
+    named = list(keys)
+    if keys and report.over_time and question.interval in _COARSE:
+        named[0] = f"toString({_COARSE[question.interval].format(day='facts.day')}) AS key"
+    sums = [f"sum(facts.{count}) AS {count}" for count in report.counts]
+    by = f" GROUP BY {', '.join(keys)}" if keys else ""
+    together = "\nUNION ALL\n".join(parts)
+    query = f"SELECT {', '.join([*named, *sums])} FROM (\n{together}\n) AS facts{where}{by}"
+    folds = minimum > 0 and bool(keys) and not report.over_time and "visitors" in report.counts
+    if folds:
+        relations.parameters["minimum"] = minimum
+        query = _folded(query, keys, report.counts)
+    columns = [f"{column} AS `{key.name}`" for column, key in zip(keys, report.keys, strict=False)]
+    columns += [f"{FIGURES[name].expression} AS `{name}`" for name in report.figures]
+    order = [f"key = '{OTHER}'"] if folds else []
+    order += [report.order] if report.order and keys else []
+    order += keys
+    query = f"SELECT {', '.join(columns)} FROM ({query})"
+    if order:
+        query += f" ORDER BY {', '.join(order)} LIMIT {{limit:UInt32}}"
+    return Query(f"{text}\n{query}", relations.parameters)
+
+
+def _step(step: str) -> tuple[str, str]:
+    if step.startswith("event:"):
+        return "event", step.removeprefix("event:")
+    return ("start", step[:-1]) if step.endswith("*") else ("page", step)
+
+
+def open_spans(question: Question, closed: Runs) -> list[Span]:
+    """The moments of the question's days that are not closed; days that follow each other are one span."""
+    spans: list[Span] = []
+    for number in range(question.days):
+        day = question.first + timedelta(days=number)
+        if day in closed:
+            continue
+        start, end = midnight(day, question.zone), midnight(day + timedelta(days=1), question.zone)
+        if spans and spans[-1][1] == start:
+            start = spans.pop()[0]
+        spans.append((start, end))
+    return spans
+
+
+def _spans(report: Report, question: Question) -> list[Span]:
+    return [(question.now - LIVE_MS, question.now + 1)] if report.live else [(question.start, question.end)]
+
+
+def _reads_closed(report: Report, question: Question) -> bool:
+    """Closed days hold everybody but programs, divided by the report's own keys only."""
+    own = {key.dimension for key in report.keys}
+    fine = report.over_time and question.interval not in _COARSE
+    return not question.bots and not fine and all(one.dimension in own for one in question.filters)
+
+
+def _closed(keys: Sequence[str], counts: Sequence[str]) -> str:
+    columns = ["day", *keys, *(f"counts[{place}] AS {count}" for place, count in enumerate(counts, 1))]
+    return (
+        f"SELECT {', '.join(columns)} FROM days WHERE site = {{site:String}} AND report = {{report:String}} "
+        "AND day >= {first:Date} AND day <= {last:Date} AND run IN {runs:Array(UInt64)}"
+    )
+
+
+def _folded(query: str, keys: Sequence[str], counts: Sequence[str]) -> str:
+    small = "groups.visitors < {minimum:UInt32}"
+    named = ", ".join(f"if({small}, '{OTHER}', groups.{key}) AS {key}" for key in keys)
+    sums = ", ".join(f"sum(groups.{count}) AS {count}" for count in counts)
+    having = f"GROUP BY {', '.join(keys)} HAVING visitors >= {{minimum:UInt32}}"
+    return f"SELECT {named}, {sums} FROM ({query}) AS groups {having}"

@@ -1,0 +1,64 @@
+"""Where questions come in: one connection that only reads, and what surrounds a report: books, comparison, totals."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, TypeVar
+
+from clickhouse_connect.driver.client import Client
+
+from ..config.settings import Settings
+from ..record.books import Tally
+from ..rule.errors import StoreError
+from ..store.client import Failure, first_line
+from .ask import Rows, ask, beside, total
+from .question import Question, Values
+from .reports import BOOKS, REPORTS
+
+T = TypeVar("T")
+
+
+class Desk:
+    """Answers about all sites of the settings. `connect` gives a client of the store, with its tables in place."""
+
+    def __init__(self, settings: Settings, tally: Tally, connect: Callable[[], Client]) -> None:
+        self._settings, self._tally, self._connect = settings, tally, connect
+        self._reader: Client | None = None
+        self._reading = threading.Lock()
+
+    def question(self, values: Values) -> Question:
+        """A question of this installation, now. `ConfigError` says what is wrong with it."""
+        now = datetime.now(self._settings.zone)
+        return Question.parse(
+            values, sites=self._settings.site_names, zone=self._settings.zone, today=now.date(),
+            now=int(now.timestamp() * 1000),
+        )  # fmt: skip
+
+    def ask(self, name: str, question: Question) -> Rows:
+        """The rows of a report, beside what they are compared with. `StoreError` when the store is away."""
+        if name == BOOKS.name:
+            counts = sorted(self._tally.total().items())
+            return [{"term": term, "events": count} for (site, term), count in counts if site == question.site]
+        report, before = REPORTS[name], question.before()
+        rows = self._read(lambda client: ask(client, report, question))
+        if before is None:
+            return rows
+        return beside(report, rows, self._read(lambda client: ask(client, report, before)))
+
+    def total(self, name: str, question: Question) -> dict[str, Any]:
+        """The figures of all rows of a report together; empty where they don't add up."""
+        if name == BOOKS.name:
+            return {}
+        return self._read(lambda client: total(client, REPORTS[name], question))
+
+    def _read(self, asked: Callable[[Client], T]) -> T:
+        with self._reading:
+            try:
+                if self._reader is None:
+                    self._reader = self._connect()
+                return asked(self._reader)
+            except Failure as error:
+                self._reader = None
+                raise StoreError(f"the store did not answer: {first_line(error)}") from error

@@ -1,0 +1,28 @@
+"""Answers as files: CSV of a report, and events as CSV or JSON lines."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from typing import Any
+
+from .reports import Report
+
+
+def to_csv(report: Report, rows: list[dict[str, Any]]) -> str:
+    """RFC 4180. A cell that a spreadsheet would take for a formula gets an apostrophe in front."""
+    return _csv(report.columns, ([row[column] for column in report.columns] for row in rows))
+
+
+def _csv(names: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(names)
+    writer.writerows([_cell(value) for value in row] for row in rows)
+    return out.getvalue()
+
+
+def _cell(value: Any) -> str:
+    text = "" if value is None else str(value)
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") and not isinstance(value, int | float) else text
