@@ -125,7 +125,8 @@ REPORTS: Mapping[str, Report] = MappingProxyType({
         ),
         Report(
             "entry_pages", "Entry pages", "where visits begin", "pages",
-            (Key("entry_page", "Entry page", "entry_page"),), ("visitors", "visits", "bounce_rate", "duration"), order="visits DESC", closed=True,
+            (Key("entry_page", "Entry page", "entry_page"),), ("visitors", "visits", "bounce_rate", "duration"),
+            order="visits DESC", closed=True,
         ),
         Report(
             "exit_pages", "Exit pages", "where visits end", "pages", (Key("exit_page", "Exit page", "exit_page"),),

@@ -341,7 +341,7 @@ def test_reports_need_the_owner(run_site: Callable[..., Site]) -> None:
     assert site.get(link).status == 403, "a link works once"
     owner = cookie_of(opened)
     rows = site.get("/_cg/stats/pages", cookies=owner).json()["rows"]
-    assert rows == [{"path": "/", "visitors": 1, "page_views": 1}]
+    assert rows == [{"path": "/", "visitors": 1, "page_views": 1, "engaged": None, "scroll": None}]
     page = site.get("/_cg/dashboard", cookies=owner)
     assert page.status == 200 and "<table>" in page.text
     assert site.get("/_cg/stats/nonsense", cookies=owner).status == 422

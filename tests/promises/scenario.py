@@ -226,7 +226,7 @@ def ask_office(site: Site, client: Canary) -> list[tuple[str, str]]:
     paths = [
         "/health",
         "/books",
-        *(f"/stats/{name}{form}" for name in REPORTS for form in ("", "?format=csv&bots=yes")),
+        *(f"/stats/{name}?step=/&step=/a{form}" for name in REPORTS for form in ("", "&format=csv&bots=yes")),
     ]
     answers = [(path, call(site.data_dir, "GET", path)) for path in paths]
     assert {status for _, (status, _, _) in answers} == {200}
