@@ -14,9 +14,10 @@ from tests.browser.axe import findings
 
 # an ordinary browser's: a headless one's counts as a program's, which reports leave out
 USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36"
-_ARGUMENTS = [
+ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-domain-reliability", "--no-default-browser-check",
+    f"--user-agent={USER_AGENT}",  # that of a context is not sent with a beacon of a page that ends
 ]  # fmt: skip
 _SECONDS = 30.0  # a loaded machine takes its time
 
@@ -29,15 +30,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("browser")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium for all tests; each test opens contexts of its own, which share nothing."""
+    """One Chromium for a module's tests; each opens contexts of its own, which share nothing.
+
+    Not for the session: the driver keeps an event loop running in this thread, and other tests want theirs.
+    """
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
         words = "there is no chromium here: apt install chromium"
         pytest.fail(words) if os.environ.get("CI") == "true" else pytest.skip(words)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=_ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield browser
         browser.close()
 
