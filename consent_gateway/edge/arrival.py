@@ -23,6 +23,7 @@ _KINDS = {
     b"host": "host", b"user-agent": "user_agent", b"referer": "referrer", b"accept-language": "language",
     b"origin": "origin", b"sec-fetch-site": "fetch_site", b"content-type": "content_type", b"cookie": _COOKIE,
     b"sec-gpc": "gpc", b"dnt": "dnt", b"x-forwarded-proto": "proto",
+    b"sec-fetch-dest": "fetch_dest",
     b"sec-purpose": _PREFETCH, b"purpose": _PREFETCH, b"x-purpose": _PREFETCH, b"x-moz": _PREFETCH,
 }  # fmt: skip
 _MOST_NAMES = 1000  # of headers that are remembered
@@ -63,9 +64,16 @@ class Arrival:
     gpc: bool = False
     dnt: bool = False
     prefetch: bool = False
+    fetched: bool = False  # by a script of a page, not to be shown as a page
     address: Packed | None = None
     secure: bool = False  # https, by the server or by a trusted proxy
     forwards: list[int] = field(default_factory=list)  # which of the headers hand on an address
+
+    @property
+    def is_visit(self) -> bool:
+        """Does the browser ask for a page to show it now? Not when it fetches one ahead, nor when a script of a page
+        asks: if the address changes then, that is a view which the page's script counts."""
+        return not (self.prefetch or self.fetched)
 
     @property
     def signal(self) -> bool:
@@ -125,6 +133,7 @@ class Desk:
             get("gpc", b"").strip() == b"1",
             get("dnt", b"").strip() == b"1",
             prefetch,
+            get("fetch_dest") == b"empty",
             find(peer, self._header, hops, self._trusted),
             secure,
             forwards,

@@ -198,13 +198,16 @@ class _Visit:
                 make_private(headers)
             self._status = message["status"]
             self._server_ms = (time.perf_counter() - self._start) * 1000
-            kind = self._page_type(_is_html(headers.get("content-type", ""), self._status))
+            html = _is_html(headers.get("content-type", ""), self._status)
+            kind = self._page_type(html)
             if kind == PAGE_VIEW and not shared_may_keep(headers):
                 make_private(headers)  # it carries this view's id
                 self._view_id = int.from_bytes(os.urandom(8), "big") or 1
                 headers.append("Server-Timing", f'cg;desc="{self._view_id:016x}"')
             elif kind == PAGE_VIEW:
                 kind = None  # the script counts it: a shared cache will answer without us
+            elif html and self._arrival.is_visit:
+                headers.append("Server-Timing", f'cg;desc="{self._status}"')  # no view: nor is it one to the script
             if not _told(headers) & {"private", "no-store"}:
                 self.seen.close()  # too late to ask: what follows may go to everybody
             self._kind = kind
@@ -220,7 +223,7 @@ class _Visit:
 
     def _page_type(self, html: bool | None) -> str | None:
         scope = self.shown
-        if scope["type"] != "http" or self._arrival.prefetch or self._edge.is_excluded(without_root(scope)):
+        if scope["type"] != "http" or not self._arrival.is_visit or self._edge.is_excluded(without_root(scope)):
             return None
         return page_type(scope["method"], self._status, scope["path"], html)
 

@@ -59,6 +59,9 @@ class Rule:
 
     def judge(self, seen: Observation) -> Event | DropReason:
         """An event, or why there is none."""
+        reason = drop_not_permitted(self, seen)
+        if reason is not None:
+            return reason
         consent = seen.consent.at_time(seen.at)
         if consent is not seen.consent:
             seen = seen.under(consent)
@@ -82,6 +85,14 @@ _KEPT = {
 }
 
 
+def drop_not_permitted(rule: Rule, seen: Observation) -> DropReason | None:
+    """Before the steps, because here the consent counts that the event *arrived* with: the device was read when its
+    script sent it. What of an event from before the consent is kept, the steps decide without that consent."""
+    if seen.from_device and rule.script_needs_consent and not seen.consent.permits(ANALYTICS):
+        return DropReason.NOT_PERMITTED
+    return None
+
+
 def drop_unknown_site(rule: Rule, row: Row, seen: Observation) -> DropReason | None:
     return None if seen.site in rule.own_hosts else DropReason.UNKNOWN_SITE
 
@@ -94,8 +105,6 @@ def drop_without_purpose(rule: Rule, row: Row, seen: Observation) -> DropReason 
     """An objection leaves an event only what `analytics` permits; without that there is none."""
     if not seen.consent.permits(MEASUREMENT) and not seen.consent.permits(ANALYTICS):
         return DropReason.OBJECTION
-    if seen.from_device and rule.script_needs_consent and not seen.consent.permits(ANALYTICS):
-        return DropReason.NOT_PERMITTED
     return None
 
 

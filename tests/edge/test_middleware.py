@@ -31,6 +31,8 @@ def test_what_counts_as_a_page_view(run_site: Callable[..., Site]) -> None:
     ):
         site.get(path, FIREFOX)
     assert site.get("/boom", FIREFOX).status == 500
+    site.get("/page/fetched", FIREFOX | {"Sec-Fetch-Dest": "empty"})  # a part of a page, for its script
+    site.get("/page/shown", FIREFOX | {"Sec-Fetch-Dest": "document"})
     site.request("HEAD", "/", FIREFOX)
     site.post("/echo", b"", FIREFOX)
     for name, value in (("Sec-Purpose", "prefetch;prerender"), ("Purpose", "prefetch"), ("X-Moz", "prefetch")):
@@ -42,11 +44,12 @@ def test_what_counts_as_a_page_view(run_site: Callable[..., Site]) -> None:
         ("page_view", "/", "/", "200"),
         ("page_view", "/any/a/b", "/any/{rest}", "200"),
         ("page_view", "/page/privateer", "/page/{slug}", "200"),
+        ("page_view", "/page/shown", "/page/{slug}", "200"),
         ("page_view", "/page/x", "/page/{slug}", "200"),
     ]
     assert all(0 < float(row["server_ms"]) < 10_000 for row in rows)
     assert all(row["browser"] == "Firefox" and row["visitor"] != "0" for row in rows)
-    assert len({row["view_id"] for row in rows if row["type"] == "page_view"}) == 4
+    assert len({row["view_id"] for row in rows if row["type"] == "page_view"}) == 5
 
 
 def test_the_view_id_goes_to_the_script_only_where_no_shared_cache_keeps_it(run_site: Callable[..., Site]) -> None:
@@ -55,6 +58,17 @@ def test_the_view_id_goes_to_the_script_only_where_no_shared_cache_keeps_it(run_
     assert page.headers["Server-Timing"].startswith('cg;desc="') and page.headers["Cache-Control"] == "private"
     assert "Server-Timing" not in cached.headers and cached.headers["Cache-Control"] == "public, max-age=60"
     assert "Server-Timing" not in site.get("/json").headers and "Cache-Control" not in site.get("/json").headers
+
+
+def test_a_page_that_is_no_view_says_so_to_the_script(run_site: Callable[..., Site]) -> None:
+    """Or the script would send the view that the server didn't write."""
+    site = run_site(EXCLUDE_PATHS="/page/private", BACK_OFFICE="external")
+    assert site.get("/nothing", FIREFOX).headers["Server-Timing"] == 'cg;desc="404"'
+    assert site.get("/page/private", FIREFOX).headers["Server-Timing"] == 'cg;desc="200"'
+    assert site.request("HEAD", "/", FIREFOX).headers["Server-Timing"] == 'cg;desc="200"'
+    for name, value in (("Sec-Purpose", "prefetch"), ("Sec-Fetch-Dest", "empty")):  # may be shown later
+        answer = site.get("/", FIREFOX | {name: value})
+        assert "Server-Timing" not in answer.headers and "Cache-Control" not in answer.headers
 
 
 def test_a_page_that_asks_for_consent_is_private(run_site: Callable[..., Site]) -> None:

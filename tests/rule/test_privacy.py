@@ -103,7 +103,7 @@ nothing yet             | good    | script | strict | not_permitted |           
 refused                 | good    | script | strict | not_permitted |             |                                 |                              |                   |
 accepted marketing only | good    | script | strict | not_permitted |             |                                 |                              |                   |
 accepted analytics      | good    | script | strict | yes           | given       | measurement analytics           |  x       x       x      x    |  x      x      x  | x     x     x
-accepted afterwards     | good    | script | strict | not_permitted |             |                                 |                              |                   |
+accepted afterwards     | good    | script | strict | yes           | unknown     | measurement                     |  x       x       x      x    |  .      .      .  | x     x     x
 objected, analytics     | good    | script | strict | yes           | given       | analytics                       |  .       .       .      .    |  x      x      x  | .     .     .
 nothing yet             | good    | site   | nosalt | yes           | unknown     | measurement                     |  x       .       x      x    |  .      .      .  | x     x     .
 accepted analytics      | good    | site   | nosalt | yes           | given       | measurement analytics           |  x       .       x      x    |  x      x      x  | x     x     .
@@ -301,6 +301,8 @@ def test_drop_objection() -> None:
 
 def test_drop_not_permitted() -> None:
     assert judge(visit(from_device=True), script_needs_consent=True) is DropReason.NOT_PERMITTED
+    held = visit(from_device=True, consent=CHOSE["accepted afterwards"])  # before the choice, and sent after it
+    assert isinstance(judge(held, script_needs_consent=True), Event)
 
 
 def test_drop_no_address() -> None:
