@@ -10,6 +10,11 @@ export interface ChoiceState {
 export interface ConsentGateway {
   /** May data of this visitor be used for this purpose now? `false` until the server has answered: wait for `cg:change`. */
   permits(purpose: string): boolean;
+  /**
+   * A custom event of this page: a name of at most 64 characters, and up to 20 properties, which become text of at most 256.
+   * It is sent when and if this visitor's events may be.
+   */
+  event(name: string, props?: Readonly<Record<string, string | number | boolean>>): void;
   /** Show the preferences. Nothing can be granted but by the visitor's own click in them. */
   open(): void;
   /** Withdraw everything, as the visitor's own button does. `"kept"`: it counts, and is sent when the server can be reached. */

@@ -3,4 +3,5 @@ import "./core/api.js";
 import "./banner/banner.js";
 import "./gates/scripts.js";
 import "./gates/frames.js";
+import "./measure/measure.js";
 import "./core/tabs.js";
