@@ -7,6 +7,7 @@ from pathlib import Path
 
 import consent_gateway
 from consent_gateway.cli import app
+from consent_gateway.config.policy_file import parse
 from consent_gateway.config.settings import Settings
 from consent_gateway.rule.columns import COLUMNS
 from consent_gateway.rule.errors import ConfigError, ConsentGatewayError
@@ -22,6 +23,11 @@ def test_every_setting_is_in_the_readme() -> None:
     assert documented == set(Settings.model_fields)
     for name, field in Settings.model_fields.items():
         assert field.description and field.description in README, name
+
+
+def test_the_readmes_policy_is_one() -> None:
+    (text,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    assert parse(text).preset == "belgium-strict"
 
 
 def test_every_command_is_in_the_readme() -> None:

@@ -12,6 +12,7 @@ from .columns import columns
 from .demo import demo
 from .doctor import doctor
 from .office import forward, serve, sign_in
+from .policy import policy_app
 from .replay import replay
 from .snippet import snippet
 from .stats import stats
@@ -56,3 +57,4 @@ app.command()(forward)
 app.command()(backup)
 app.command()(restore)
 app.command("sign-in")(sign_in)
+app.add_typer(policy_app, name="policy")

@@ -23,7 +23,7 @@ from .policy import LANGUAGES, Policy, PolicyPurpose, Version
 FALLBACK = "en"
 _WORDS = Path(__file__).parent / "words"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_DAYS_A_MONTH = 30.4
+_DAYS_A_MONTH, _DAYS_A_YEAR = 30.4, 365.25
 
 Document = dict[str, Any]
 
@@ -164,6 +164,8 @@ def _purpose(policy: Policy, purpose: PolicyPurpose, language: str) -> Document:
         "basis_name": say["basis"][purpose.basis.value],
         "asked": purpose.id in policy.asked,
         "gates": purpose.gates,
+        "role": purpose.role,
+        "acts_for": purpose.acts_for[language] if purpose.acts_for else "",
         "data": _data(policy, purpose, language),
         "retention": kept,
         "cookies": [
@@ -192,7 +194,10 @@ def _data(policy: Policy, purpose: PolicyPurpose, language: str) -> list[str]:
 
 
 def duration(days: int, language: str) -> str:
-    """`30 days`, or from two months on `25 months`, in words of a language."""
+    """`30 days`, from two months on `25 months`, and whole years as such, in words of a language."""
+    years = days / _DAYS_A_YEAR
+    if years > 1.5 and abs(years - round(years)) < 0.01:
+        return _counted(round(years), "years", language)
     if days >= 2 * _DAYS_A_MONTH:
         return months(round(days / _DAYS_A_MONTH), language)
     return _counted(days, "days", language)

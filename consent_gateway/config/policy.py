@@ -116,8 +116,11 @@ class PolicyPurpose(_Part):
     basis: LegalBasis
     names: Words
     texts: Words
-    data: dict[str, list[Line]] = Field(default_factory=dict)  # by language; empty: what the register says
+    data: dict[str, list[Line]] = Field(default_factory=dict)  # by language, beside what the register says
+    subjects: dict[str, Line] = Field(default_factory=dict)  # whose data, by language; visitors unless it says so
     retention_days: Annotated[int, Field(ge=1, le=36_500)]
+    role: Literal["controller", "processor"] = "controller"  # in this purpose; a processor's `acts_for` says for whom
+    acts_for: Words | None = None
     gates: bool = False
     stores_on_device: bool = False
     preselected: bool = False
@@ -144,6 +147,10 @@ class PolicyPurpose(_Part):
             most = MOST_MEASUREMENT_DAYS if self.id != ANALYTICS else RETENTION_DAYS[ANALYTICS]
             if self.retention_days > most:
                 raise ValueError(f"retention_days is {self.retention_days}: allowed for {self.id} are {most} at most")
+        if (self.role == "processor") != (self.acts_for is not None):
+            raise ValueError("role is processor, or acts_for is there, without the other: a processor says for whom")
+        if self.subjects:
+            _in_every_language(self.subjects)
         if self.data:
             lists = {language: "x" if entries else "" for language, entries in self.data.items()}
             _in_every_language(lists)

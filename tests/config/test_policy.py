@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,9 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consent_gateway.config.conditions import Finding, check
 from consent_gateway.config.policy import InForce, Policy
 from consent_gateway.config.policy_file import PRESETS, line_of, load, parse
+from consent_gateway.config.processing import markdown, record
 from consent_gateway.record.cookie import MAX_BYTES, Cookies
+from consent_gateway.rule.address import Prefixes
+from consent_gateway.rule.columns import COLUMNS
 from consent_gateway.rule.consent import Consent, Status
 from consent_gateway.rule.errors import ConfigError
 
@@ -265,3 +270,76 @@ def test_the_line_of_a_key() -> None:
         ("z",): 1,
     }
     assert {place: line_of(text, place) for place in places} == places
+
+
+EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "insurance-technology.toml"
+
+
+def test_the_example_of_an_insurance_technology_company_says_all_of_it() -> None:
+    policy = load(EXAMPLE)
+    bases = {purpose.id: purpose.basis.value for purpose in policy.purposes}
+    assert bases == {
+        "measurement": "legitimate_interest",
+        "analytics": "consent",
+        "accountability": "legal_obligation",
+        "account": "contract",
+        "profile": "legitimate_interest",
+        "transactions": "contract",
+        "transaction_records": "legitimate_interest",
+        "customers": "legitimate_interest",
+        "surveys": "legitimate_interest",
+        "correspondence": "legitimate_interest",
+        "newsletters": "consent",
+        "live_chat": "consent",
+        "assistant": "contract",
+    }
+    assert policy.purpose("assistant").role == "processor" and policy.controller.role == "controller"
+    assert len(policy.recipients) == 4 and not policy.automated_decisions
+    assert [one.words for one in check(policy, Prefixes()) if one.finding is Finding.UNMET] == []
+
+
+def test_the_record_of_processing_comes_from_policy_and_register() -> None:
+    made = record(load(EXAMPLE), at("2026-11-01"))
+    assert {name for one in made["activities"] for name in one["columns"]} == {column.name for column in COLUMNS}
+    text = markdown(made)
+    assert text.count("\n## ") == len(made["activities"]) + 2 and "Polderly NV" in text
+    for one in made["activities"]:
+        assert one["purpose"] in text and all(entry in text for entry in one["data"])
+    assert "Role: processor for the insurer that offers the assistant (Art. 30(2))" in text
+    assert "Automated decisions (Art. 22): none" in text
+    json.dumps(made)
+
+
+FRANCE = 'preset = "france-exempt"\n[storage]\ncountry = "FR"\n'
+UNMET = [
+    # what the policy says besides, and which of CNIL's conditions it breaks
+    ("", Prefixes(), []),
+    ("[[recipients]]\nname = 'x'\nwhat = " + WORDS, Prefixes(), []),
+    (f'{MEASUREMENT}services = [{{name = "Others"}}]', Prefixes(), ["Nobody else gets the data"]),
+    (f'{MEASUREMENT}recipients = ["Others"]', Prefixes(), ["Nobody else gets the data"]),
+    ("[[versions]]\nversion = 'a'\nannounced = 2026-01-01\neffective = 2026-01-01", Prefixes(), []),
+]
+
+
+@pytest.mark.parametrize(("more", "prefixes", "broken"), UNMET)
+def test_the_conditions_of_the_french_exemption(more: str, prefixes: Prefixes, broken: list[str]) -> None:
+    found = [one for one in check(parse(FRANCE + more), prefixes) if one.source.startswith("CNIL 2020-091")]
+    assert len(found) == 11
+    unmet = [one.words for one in found if one.finding is Finding.UNMET]
+    assert len(unmet) == len(broken) and all(map(str.startswith, unmet, broken))
+
+
+def test_each_condition_can_be_broken() -> None:
+    policy = parse('preset = "france-exempt"\nminimum_group = 0\n')
+    unmet = {one.words for one in check(policy, Prefixes()) if one.finding is Finding.UNMET}
+    assert unmet == {
+        "The notice says who is responsible and how to reach them",
+        "The notice names the authority that takes complaints",
+        "The notice says where data is kept, in the EEA or under a safeguard",
+        "Data stays in the EEA",
+        "Statistics are anonymous: small groups are folded",
+    }
+    contested = [one.words for one in check(policy, Prefixes()) if one.finding is Finding.CONTESTED]
+    assert contested == ["What a script reads from the device rests on consent"]
+    strict = check(parse('preset = "belgium-strict"'), Prefixes())
+    assert [one for one in strict if one.finding is Finding.CONTESTED] == []
