@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from tests.browser import pages
 from tests.browser.axe import findings
+from tests.running import Site
 
 # an ordinary browser's: a headless one's counts as a program's, which reports leave out
 USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36"
@@ -72,3 +74,12 @@ def new_page(new_context: Callable[..., BrowserContext]) -> NewPage:
 def axe() -> Callable[[Page], list[str]]:
     """`axe(page)`: what axe-core finds against WCAG 2.2 AA and its best practices; empty when nothing."""
     return findings
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The site of `pages.py`, with a policy that has one purpose more; for tests that leave nothing behind."""
+    home = tmp_path_factory.mktemp("shop")
+    (home / "policy.toml").write_text(pages.POLICY)
+    with Site(home, app="tests.browser.pages:site", BACK_OFFICE="external", POLICY=str(home / "policy.toml")) as site:
+        yield site

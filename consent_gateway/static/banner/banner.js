@@ -21,14 +21,13 @@ async function act(event, where, ...choices) {
 }
 
 function firstLayer() {
-  const { touches = [], status } = state;
-  // after a change of the policy, only what that change touches is asked again
+  const { touches } = state; // after a change of the policy, only what that change touches is asked again
   const asked = notice.purposes.filter(({ id, asked }) => asked && (!touches[0] || touches.includes(id)));
   const all = (yes, action) => (event) =>
     act(event, "banner", touches[0] ? { action: "save", purposes: Object.fromEntries(touches.map((id) => [id, yes])) } : { action });
   return [
     make("h2", {}, word("ask", notice.controller)),
-    ...(status === "invalidated" ? [make("p", {}, word(status), " ", notice.changes)] : []),
+    ...(touches[0] ? [make("p", {}, word("changed"), " ", notice.changes)] : []),
     make("ul", {}, ...asked.map(({ name, text }) => make("li", {}, make("b", {}, name), " ", text))),
     make("p", {}, word("free")),
     make("div", { className: "three" }, button("accept", all(true, "accept_all")), button("refuse", all(false, "reject_all")), button("choose", show)),

@@ -1,0 +1,136 @@
+"""One visitor, one truth: the script's interface, several tabs, pages that come back, and a server that is away."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from urllib.parse import unquote
+
+from playwright.sync_api import BrowserContext, Page, Route
+
+from tests.running import Site
+
+from .conftest import NewPage
+from .visitor import BANNER, CORNER, DIALOG, accept, buttons, on_device, open_dialog, refuse, state, visit
+
+
+def test_a_sites_own_scripts_may_ask_and_are_told(shop: Site, new_page: NewPage) -> None:
+    page = new_page()
+    page.add_init_script("document.addEventListener('cg:change', (event) => (self.told ||= []).push(event.detail))")
+    visit(page, shop)
+    assert page.evaluate("[cg.permits('measurement'), cg.permits('analytics'), cg.permits('constructor')]") == [
+        True, False, False,
+    ]  # fmt: skip
+    accept(page)
+    assert page.evaluate("cg.withdraw()") == "sent"
+    assert page.evaluate("[cg.permits('measurement'), cg.permits('analytics')]") == [True, False]
+    told = page.evaluate("told")
+    assert [one["status"] for one in told] == ["unknown", "given", "withdrawn"]
+    assert told[1]["purposes"] == {"measurement": True, "analytics": True, "marketing": True}
+    assert set(told[0]) == {"status", "purposes", "objection"}
+    page.evaluate("cg.open()")
+    page.wait_for_selector(f"{DIALOG}[open]")
+
+
+def test_tabs_agree(shop: Site, new_context: Callable[..., BrowserContext]) -> None:
+    context = new_context()
+    one, other = visit(context.new_page(), shop), visit(context.new_page(), shop, "/gated")
+    accept(one)
+    other.wait_for_selector(CORNER)
+    other.wait_for_function("cg.permits('marketing') && window.ran?.length === 3")
+    other.evaluate("cg.withdraw()")
+    one.wait_for_function("!cg.permits('marketing')")
+    assert one.locator(f"{CORNER} button").count() == 1
+
+
+def test_a_page_from_the_back_forward_cache_shows_the_truth(shop: Site, new_page: NewPage) -> None:
+    page = visit(new_page(), shop)
+    page.context.request.post(f"{shop.url}/_cg/choice", data={"action": "reject_all"})  # without a word to the page
+    page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))")
+    page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+    page.wait_for_selector(CORNER)
+    assert page.locator(BANNER).count() == 0
+    other = visit(page.context.new_page(), shop, shows=CORNER)
+    with page.expect_response("**/_cg/state*"):  # and hears the other tabs again
+        other.evaluate("cg.withdraw()")
+
+
+def away(route: Route) -> None:
+    route.abort("connectionfailed")
+
+
+def kept(page: Page) -> list[dict[str, object]]:
+    found = [cookie for cookie in page.context.cookies() if cookie["name"] == "cg-later"]
+    assert all(cookie["expires"] == -1 for cookie in found), "it ends with the session"
+    value: list[dict[str, object]] = json.loads(unquote(found[0]["value"])) if found else []
+    return value
+
+
+def test_a_refusal_that_cant_be_sent_counts_and_is_sent_again(shop: Site, new_page: NewPage) -> None:
+    page = visit(new_page(), shop)
+    accept(page)
+    page.route("**/_cg/choice", away)
+    page.locator(f"{CORNER} button").nth(1).click()
+    page.wait_for_selector("cg-choice output:has-text('could not be reached')")
+    assert not page.evaluate("cg.permits('analytics')")
+    assert kept(page) == [{"action": "withdraw"}]
+    seen = page.evaluate("fetch('/_cg/state').then((answer) => answer.json())")
+    assert (seen["status"], seen["ask"]) == ("refused", False), "the server reads it as a refusal"
+    page.goto(f"{shop.url}/other")
+    page.wait_for_load_state("networkidle")
+    assert kept(page), "still away"
+    page.unroute("**/_cg/choice")
+    page.goto(f"{shop.url}/")
+    page.wait_for_selector(CORNER)
+    assert kept(page) == [] and state(page)["status"] == "withdrawn"
+
+
+def test_it_is_sent_again_when_the_line_is_back(shop: Site, new_page: NewPage) -> None:
+    page = visit(new_page(), shop)
+    page.context.set_offline(True)
+    dialog = open_dialog(page)
+    dialog.get_by_label("I object").check()
+    dialog.locator(".three button").nth(1).click()
+    page.wait_for_selector(CORNER)
+    assert kept(page) == [{"action": "reject_all"}, {"action": "object"}]
+    with page.expect_response("**/_cg/state*"):
+        page.context.set_offline(False)
+    assert kept(page) == [] and state(page)["objection"] is True
+
+
+def test_a_grant_that_cant_be_recorded_does_not_count_and_is_told(shop: Site, new_page: NewPage) -> None:
+    page = visit(new_page(), shop)
+    page.route("**/_cg/choice", lambda route: route.fulfill(status=503))
+    buttons(page).first.click()
+    page.wait_for_selector("cg-choice output:has-text('Please try again')")
+    assert page.locator(BANNER).count() == 1, "asked again"
+    assert not page.evaluate("cg.permits('analytics')") and on_device(page.context, page) == {}
+    page.unroute("**/_cg/choice")
+    accept(page)
+    assert state(page)["status"] == "given"
+
+
+def test_the_kept_choice_holds_nothing_that_tells_one_from_another(shop: Site, new_page: NewPage) -> None:
+    values = set()
+    for _ in range(2):
+        page = visit(new_page(), shop)
+        page.route("**/_cg/choice", away)
+        buttons(page).nth(1).click()
+        page.wait_for_selector(CORNER)
+        values.add(json.dumps(kept(page)))
+    assert values == {'[{"action": "reject_all"}]'}
+
+
+def test_without_a_gateway_the_page_goes_on_without_a_banner(shop: Site, new_page: NewPage) -> None:
+    page = new_page()
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.route("**/_cg/state*", lambda route: route.fulfill(status=503))
+    page.goto(f"{shop.url}/")
+    page.wait_for_function("window.cg")
+    assert not page.evaluate("cg.permits('measurement')") and page.evaluate("cg.open()") is None
+    page.unroute("**/_cg/state*")
+    page.evaluate("dispatchEvent(new Event('online'))")
+    page.wait_for_selector(BANNER)
+    refuse(page)
+    assert faults == []
