@@ -113,8 +113,7 @@ class Consent:
 
     def until_sent(self, *, objects: bool) -> Consent:
         """This state while a choice of the visitor, who refuses, has not come through: the refusal counts already."""
-        objection = self.objection or objects
-        return replace(self, status=Status.REFUSED, granted=frozenset(), consent_id="", given_at=0, objection=objection)
+        return Consent(Status.REFUSED, objection=self.objection or objects, policy_version=self.policy_version)
 
     def at_time(self, at: int) -> Consent:
         """This state as an event of `at` must see it: an event older than the consent is judged without it."""

@@ -38,6 +38,7 @@ html { font-size: 62.5% }
 """
 _PLAIN = """
 body { font: 1rem/1.5 sans-serif; margin: 1rem }
+@media (prefers-color-scheme: dark) { body { background: #111; color: #eee } a { color: #9cf } }
 body > :first-child { margin-top: 3rem }
 * + * { margin-top: 1px }
 """

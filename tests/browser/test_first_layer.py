@@ -12,7 +12,7 @@ from tests.running import Site
 
 from .conftest import NewPage
 from .pages import LANGUAGES
-from .visitor import BANNER, CORNER, DIALOG, accept, buttons, on_device, open_dialog, refuse, state, visit
+from .visitor import BANNER, CORNER, DIALOG, accept, buttons, on_device, open_dialog, refuse, state, until, visit
 
 THREE = {
     "nl": ["Alles aanvaarden", "Alles weigeren", "Kiezen"],
@@ -82,7 +82,7 @@ def test_accepting_takes_one_click_and_so_does_withdrawing(shop: Site, new_page:
     assert state(page)["purposes"] == {"measurement": True, "analytics": True, "marketing": True}
     visit(page, shop, "/other", shows=CORNER)
     page.locator(f"{CORNER} button", has_text="Withdraw").click()
-    page.wait_for_function("!cg.permits('analytics')")
+    until(page, "!cg.permits('analytics')")
     found = state(page)
     assert found["status"] == "withdrawn" and not found["purposes"]["marketing"]
     assert page.locator(f"{CORNER} button").count() == 1, "nothing left to withdraw"
@@ -123,7 +123,7 @@ def test_what_is_no_choice_chooses_nothing(shop: Site, new_page: NewPage, way: s
 def test_the_page_stays_usable_behind_it(shop: Site, new_page: NewPage) -> None:
     page = visit(new_page(viewport={"width": 390, "height": 844}), shop, "/long")
     page.mouse.wheel(0, 600)
-    page.wait_for_function("scrollY > 300")
+    until(page, "scrollY > 300")
     page.evaluate("scrollTo(0, 0)")
     page.locator("#first").click()
     page.wait_for_url("**/?lang=en")
@@ -154,7 +154,7 @@ def test_only_a_persons_click_on_what_they_see_grants(shop: Site, new_page: NewP
     page.evaluate("document.querySelector('html > dialog').remove()")
     buttons(page).first.focus()
     page.keyboard.press("Enter")
-    page.wait_for_function("cg.permits('analytics')")
+    until(page, "cg.permits('analytics')")
 
 
 def test_boxes_ticked_by_a_script_grant_nothing(shop: Site, new_page: NewPage) -> None:

@@ -7,11 +7,12 @@ from playwright.sync_api import Page
 from tests.running import Site
 
 from .conftest import NewPage
-from .visitor import CORNER, accept, open_dialog, refuse, state, visit
+from .visitor import CORNER, accept, open_dialog, refuse, state, until, visit
 
 
 def gated(page: Page, site: Site) -> list[str]:
     """Open the page with gates; what of its gated files is asked for."""
+    page.set_viewport_size({"width": 1280, "height": 1200})  # nothing covers the frame
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url.removeprefix(site.url)))
     visit(page, site, "/gated")
@@ -33,13 +34,13 @@ def test_scripts_run_in_their_order_when_their_purpose_is_permitted(shop: Site, 
     page = new_page()
     asked = gated(page, shop)
     accept(page)
-    page.wait_for_function("window.ran?.length === 3")
+    until(page, "window.ran?.length === 3")
     ran = page.evaluate("window.ran")
     assert [name for name in ran if name != "three"] == ["one", "two"], "modules have an order of their own"
     assert "/never.js" not in asked, "a purpose that the policy does not know is never permitted"
     assert page.locator("script[data-purpose=marketing][type=module]").count() == 1
     page.reload()
-    page.wait_for_function("window.ran?.length === 3")
+    until(page, "window.ran?.length === 3")
 
 
 def test_what_comes_into_the_page_later_waits_too(shop: Site, new_page: NewPage) -> None:
@@ -49,9 +50,9 @@ def test_what_comes_into_the_page_later_waits_too(shop: Site, new_page: NewPage)
         script.dataset.purpose = 'marketing'; script.src = src; document.body.append(script); }"""
     page.evaluate(add, "/late.js")
     accept(page)
-    page.wait_for_function("window.ran?.includes('late')")
+    until(page, "window.ran?.includes('late')")
     page.evaluate(add, "/later.js")
-    page.wait_for_function("window.ran?.includes('later')")
+    until(page, "window.ran?.includes('later')")
 
 
 def test_after_a_withdrawal_no_more_run_and_the_rest_is_told(shop: Site, new_page: NewPage) -> None:
@@ -59,13 +60,13 @@ def test_after_a_withdrawal_no_more_run_and_the_rest_is_told(shop: Site, new_pag
     asked = gated(page, shop)
     accept(page)
     page.wait_for_selector("iframe[src]")
-    page.wait_for_function("window.ran?.length === 3")
+    until(page, "window.ran?.length === 3")
     page.locator(f"{CORNER} button").nth(1).click()
     page.wait_for_selector("cg-frame")
     assert page.locator("iframe").count() == 0, "what was shown is taken out"
     page.wait_for_selector("cg-choice output button")
     page.locator("cg-choice output button", has_text="Load again").click()
-    page.wait_for_function("window.ran === undefined && window.cg && document.querySelector('cg-frame')")
+    until(page, "window.ran === undefined && window.cg && document.querySelector('cg-frame')")
     assert asked.count("/one.js") == 1
 
 
@@ -104,6 +105,6 @@ def test_always_grants_this_purpose_and_no_other(shop: Site, new_page: NewPage) 
     assert state(page)["status"] == "unknown", "a script's click is nobody's"
     page.locator("cg-frame button").nth(1).click()
     page.frame_locator("iframe").locator("h1").wait_for()
-    page.wait_for_function("cg.permits('marketing')")
+    until(page, "cg.permits('marketing')")
     assert state(page)["purposes"] == {"measurement": True, "analytics": False, "marketing": True}
     assert open_dialog(page).get_by_label("Marketing").is_checked()

@@ -11,7 +11,7 @@ from consent_gateway.edge.script import SCRIPT
 from tests.running import Site
 
 from .conftest import NewPage
-from .visitor import BANNER, CORNER, DIALOG, accept, buttons, on_device, open_dialog, refuse, visit
+from .visitor import BANNER, CORNER, DIALOG, accept, buttons, on_device, open_dialog, refuse, until, visit
 
 SMALL = 7000  # bytes, gzip: banner, preferences, gates and measurement together
 _WATCH = """
@@ -45,7 +45,7 @@ def test_from_the_first_byte_nothing_is_stored_and_only_its_own_is_asked(
     page.wait_for_selector(f"{DIALOG}[open]")
     page.keyboard.press("Escape")
     page.mouse.wheel(0, 500)
-    page.wait_for_function("scrollY > 100")
+    until(page, "scrollY > 100")
     ours = [path for path in asked if path.startswith("/_cg/")]
     assert len(ours) == 3 and ours[:2] == ["/_cg/site.js", "/_cg/state"] and ours[2].startswith("/_cg/notices/")
     assert [path for path in asked if not path.startswith("/_cg/")] == ["/long", "/style.css"]
@@ -71,10 +71,10 @@ def walk_through(page: Page, shop: Site, path: str) -> None:
 
 
 def test_the_page_does_not_move_and_its_policy_is_kept(shop: Site, new_page: NewPage) -> None:
+    faults: list[str] = []
     for width in (360, 1280):
         page = new_page(viewport={"width": width, "height": 700})
-        faults: list[str] = []
-        page.on("pageerror", lambda error, faults=faults: faults.append(str(error)))
+        page.on("pageerror", lambda error: faults.append(str(error)))
         page.add_init_script(_WATCH)
         walk_through(page, shop, "/long")
         assert page.evaluate("shifts") == [] and page.evaluate("broken") == [] and faults == []

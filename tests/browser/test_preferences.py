@@ -8,7 +8,7 @@ from tests.running import Site
 
 from .conftest import NewPage
 from .pages import LANGUAGES
-from .visitor import BANNER, CORNER, DIALOG, accept, open_dialog, refuse, state, visit
+from .visitor import BANNER, CORNER, DIALOG, accept, open_dialog, refuse, state, until, visit
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
@@ -45,13 +45,13 @@ def test_one_purpose_alone_can_be_allowed_and_taken_back(shop: Site, new_page: N
     page = visit(new_page(), shop)
     open_dialog(page).get_by_label("Marketing").check()
     page.locator(f"{DIALOG} .three button").nth(2).click()
-    page.wait_for_function("cg.permits('marketing')")
+    until(page, "cg.permits('marketing')")
     assert state(page)["purposes"] == {"measurement": True, "analytics": False, "marketing": True}
     dialog = open_dialog(page)
     assert dialog.get_by_label("Marketing").is_checked()
     dialog.get_by_label("Marketing").uncheck()
     dialog.locator(".three button").nth(2).click()
-    page.wait_for_function("!cg.permits('marketing')")
+    until(page, "!cg.permits('marketing')")
     assert state(page)["status"] == "withdrawn"
 
 
@@ -62,7 +62,7 @@ def test_the_objection_stands_apart_and_goes_with_any_button(shop: Site, new_pag
         dialog.get_by_label("I object").set_checked(not granted)
         dialog.locator(".three button").nth(index).click()
         page.wait_for_selector(f"{CORNER} button:nth-child({2 if granted else 1})")
-        page.wait_for_function(f"cg.permits('measurement') === {str(granted).lower()}")
+        until(page, f"cg.permits('measurement') === {str(granted).lower()}")
         found = state(page)
         assert found["objection"] is not granted and found["purposes"]["marketing"] is granted
 
@@ -73,7 +73,7 @@ def test_an_objection_alone_is_no_choice_about_the_rest(shop: Site, new_page: Ne
     dialog = open_dialog(page)
     dialog.get_by_label("I object").check()
     dialog.locator(".three button").nth(2).click()
-    page.wait_for_function("!cg.permits('measurement')")
+    until(page, "!cg.permits('measurement')")
     assert state(page)["purposes"] == {"measurement": False, "analytics": True, "marketing": True}
 
 

@@ -11,7 +11,7 @@ from playwright.sync_api import BrowserContext, Page, Route
 from tests.running import Site
 
 from .conftest import NewPage
-from .visitor import BANNER, CORNER, DIALOG, accept, buttons, on_device, open_dialog, refuse, state, visit
+from .visitor import BANNER, CORNER, DIALOG, accept, buttons, on_device, open_dialog, refuse, state, until, visit
 
 
 def test_a_sites_own_scripts_may_ask_and_are_told(shop: Site, new_page: NewPage) -> None:
@@ -37,9 +37,9 @@ def test_tabs_agree(shop: Site, new_context: Callable[..., BrowserContext]) -> N
     one, other = visit(context.new_page(), shop), visit(context.new_page(), shop, "/gated")
     accept(one)
     other.wait_for_selector(CORNER)
-    other.wait_for_function("cg.permits('marketing') && window.ran?.length === 3")
+    until(other, "cg.permits('marketing') && window.ran?.length === 3")
     other.evaluate("cg.withdraw()")
-    one.wait_for_function("!cg.permits('marketing')")
+    until(one, "!cg.permits('marketing')")
     assert one.locator(f"{CORNER} button").count() == 1
 
 
@@ -127,7 +127,7 @@ def test_without_a_gateway_the_page_goes_on_without_a_banner(shop: Site, new_pag
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.route("**/_cg/state*", lambda route: route.fulfill(status=503))
     page.goto(f"{shop.url}/")
-    page.wait_for_function("window.cg")
+    until(page, "window.cg")
     assert not page.evaluate("cg.permits('measurement')") and page.evaluate("cg.open()") is None
     page.unroute("**/_cg/state*")
     page.evaluate("dispatchEvent(new Event('online'))")

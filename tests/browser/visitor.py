@@ -6,11 +6,16 @@ from typing import Any
 
 from playwright.sync_api import BrowserContext, Locator, Page
 
-from tests.running import Site
+from tests.running import Site, wait_for
 
 BANNER = "cg-choice .ask"
 CORNER = "cg-choice .corner"
 DIALOG = "cg-choice dialog"
+
+
+def until(page: Page, expression: str) -> None:
+    """Wait until it is so in the page. (Playwright's own way needs a page whose policy allows `eval`.)"""
+    wait_for(expression, lambda: page.evaluate(expression))
 
 
 def visit(page: Page, site: Site, path: str = "/", lang: str = "en", shows: str = BANNER) -> Page:
@@ -28,7 +33,7 @@ def buttons(page: Page) -> Locator:
 def accept(page: Page) -> None:
     buttons(page).nth(0).click()
     page.wait_for_selector(f"{CORNER} button:nth-child(2)")
-    page.wait_for_function("cg.permits('analytics')")
+    until(page, "cg.permits('analytics')")
 
 
 def refuse(page: Page) -> None:

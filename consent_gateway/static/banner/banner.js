@@ -51,7 +51,7 @@ function draw(asking) {
   region.ariaLabel = word("label");
   region.replaceChildren(...(asking ? firstLayer() : corner()));
   root.host.lang = notice.language;
-  documentElement.style.paddingBottom = "";
+  documentElement.style.paddingBottom = documentElement.style.scrollPaddingBottom = "";
   body[asking ? "before" : "after"](root.host);
   if (hadFocus) region.querySelector("button").focus();
 }
@@ -67,8 +67,9 @@ addEventListener("focusin", ({ target }) => {
   const ours = box(region);
   const { top, bottom, left, right } = box(target);
   if (target !== root.host && bottom > ours.top && top < ours.bottom && right > ours.left && left < ours.right) {
-    document.documentElement.style.paddingBottom = innerHeight - ours.top + "px";
-    target.scrollIntoView({ block: "center" });
+    const { style } = document.documentElement;
+    style.paddingBottom = style.scrollPaddingBottom = innerHeight - ours.top + 9 + "px";
+    target.scrollIntoView({ block: "nearest" });
   }
 });
 

@@ -40,7 +40,7 @@ export function openDialog(act) {
   dialog = make(
     "dialog",
     { ariaLabel: word("title"), onclose: ({ target }) => target.remove() },
-    make("header", {}, make("h2", {}, word("title")), make("button", { type: "button", ariaLabel: word("close"), onclick: closeDialog }, "×")),
+    make("div", { className: "head" }, make("h2", {}, word("title")), make("button", { type: "button", ariaLabel: word("close"), onclick: closeDialog }, "×")),
     make(
       "div",
       { className: "scroll", tabIndex: 0, role: "group", ariaLabel: word("purposes") },
@@ -53,8 +53,8 @@ export function openDialog(act) {
       moreLink(),
     ),
     make(
-      "footer",
-      { className: "three" },
+      "div",
+      { className: "three foot" },
       send("accept", "accept_all"),
       send("refuse", status === "given" ? "withdraw" : "reject_all"),
       send("save", "save", wanted),
@@ -78,7 +78,7 @@ function part(purpose, label, checked, change) {
   return make(
     "div",
     { className: "purpose" },
-    make("label", {}, change ? make("input", { type: "checkbox", checked, onchange }) : "", label),
+    change ? make("label", {}, make("input", { type: "checkbox", checked, onchange }), label) : make("h4", {}, label),
     make("p", {}, text),
     make(
       "details",

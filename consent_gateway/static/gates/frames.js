@@ -25,7 +25,7 @@ function cover(frame) {
   front.dataset.purpose = purpose;
   // as wide as the frame was, and still so when the page gets narrower; through the object model, which no policy forbids
   const wide = Math.abs(width - frame.parentElement.clientWidth) < 1 ? "100%" : width + "px";
-  front.style.cssText = `display:inline-block;max-width:100%;width:${wide};height:${height}px`;
+  front.style.cssText = `display:inline-block;overflow:hidden;max-width:100%;width:${wide};height:${height}px`;
   frames.set(front, frame);
   const shadow = front.attachShadow({ mode: "open" });
   shadow.adoptedStyleSheets = [look];
