@@ -97,6 +97,15 @@ class Stop(IntEnum):
     WITHDRAWN = 1  # empties what was kept under `analytics`
     OBJECTED = 2  # empties what was kept under `measurement`
     ERASED = 3  # takes the rows away
+    RESTRICTED = 4  # keeps the rows aside, used for nothing (GDPR Art. 18), until
+    LIFTED = 5
+    CLAIMED = 6  # keeps them aside for a legal claim (Art. 17(3)(e)), also from erasure, until
+    RELEASED = 7
+    OBJECTS = 8  # objected by mail, where no cookie could say it: later rows are kept without `measurement`, until
+    UNOBJECTED = 9
+
+
+_ENDS = {Stop.WITHDRAWN, Stop.ERASED}
 
 
 class Stops:
@@ -137,7 +146,28 @@ class Stops:
 
     def ended(self, person: int) -> bool:
         """Has this person's consent ended?"""
-        return any(why is not Stop.OBJECTED for _, why in self.of(person))
+        return any(why in _ENDS for _, why in self.of(person))
+
+    def restricted(self, person: int) -> bool:
+        """Did this person ask that the rows be kept aside, and not take it back?"""
+        return self._last(person, Stop.RESTRICTED, Stop.LIFTED)
+
+    def claimed(self, person: int) -> bool:
+        """Are this person's rows kept for a legal claim?"""
+        return self._last(person, Stop.CLAIMED, Stop.RELEASED)
+
+    def objects(self, person: int) -> bool:
+        """Did this person object by mail, and not take it back?"""
+        return self._last(person, Stop.OBJECTS, Stop.UNOBJECTED)
+
+    def held(self, person: int) -> bool:
+        """Do this person's rows belong into the table `held`?"""
+        return self.restricted(person) or self.claimed(person)
+
+    def _last(self, person: int, begins: Stop, ends: Stop) -> bool:
+        """Is the latest of the two the first kind? By their own time: other hosts' come in any order."""
+        found = [(at, why) for at, why in self.of(person) if why in (begins, ends)]
+        return bool(found) and max(found)[1] is begins
 
     def look(self) -> None:
         """Take in what other processes wrote."""

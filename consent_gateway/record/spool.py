@@ -27,7 +27,8 @@ SECONDS_A_SEGMENT = 1.0
 # ten times shorter: a day of one worker in five minutes instead of an hour.
 _BACKLOG = 100
 _SECONDS_IN_BACKLOG = 10.0
-_NAME = re.compile(r"\d{6}-[0-9a-z]{4,40}-\d{6,}(-\d+)?")
+_FOR_HELD = "-held"  # ends the name of a segment whose rows are kept aside
+_NAME = re.compile(rf"\d{{6}}-[0-9a-z]{{4,40}}-\d{{6,}}(-\d+)?({_FOR_HELD})?")
 _TAIL = len(b',"crc":"00000000"}')
 _MARK = len(b',"id":"0123456789abcdef"')
 _DRAFT_SECONDS = 60.0  # a draft that is older was left by a process that died
@@ -39,6 +40,15 @@ def line(batch: bytes, event: bytes, event_id: str = "") -> bytes:
     mark = b',"id":"%b"' % event_id.encode() if event_id else b""
     body = b'{"batch":"%b",%b%b' % (batch, event[1:-1], mark)
     return b'%b,"crc":"%08x"}\n' % (body, crc32(body))
+
+
+def for_held(batch: str) -> str:
+    """The name of the segment that takes those rows of a batch which are kept aside."""
+    return batch + _FOR_HELD
+
+
+def is_for_held(batch: str) -> bool:
+    return batch.endswith(_FOR_HELD)
 
 
 def is_whole(text: bytes) -> bool:

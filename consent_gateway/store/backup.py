@@ -178,9 +178,9 @@ def _pieces(client: Client, table: str, columns: list[str]) -> Iterator[tuple[by
 
 
 def _documents(data_dir: Path, policy: Path | None) -> Iterator[tuple[str, bytes]]:
-    """The ledger with its stops, the notices that were shown, and the policy."""
+    """The ledger with its stops, the register of requests, the notices that were shown, and the policy."""
     Notices(load(policy), data_dir, lambda: int(time.time() * 1000))  # puts those of now beside the earlier ones
-    for folder in ("ledger", "notices", "policy"):
+    for folder in ("ledger", "notices", "policy", "rights"):
         for path in sorted((data_dir / folder).glob("*")):
             if path.is_file() and path.name[0] != "." and path.suffix != ".tmp" and path.name not in _NOT_KEPT:
                 yield f"{folder}/{path.name}", _at_rest(path)

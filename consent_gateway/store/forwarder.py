@@ -28,6 +28,7 @@ from ..record.spool import Spool, write_segment
 from ..rule.errors import ConsentGatewayError, StoreError
 from .batch import Batch, read
 from .client import Failure, first_line
+from .held import Holder, table_of
 from .layout import SINGLE, Layout
 from .progress import Progress
 from .scrub import Scrubber
@@ -75,6 +76,7 @@ class Forwarder:
     ) -> None:
         self._spool, self._tally, self._scrubber = spool, tally, scrubber
         self.progress = Progress()
+        self.holder = Holder(stops, layout)
         self._sealer = Sealer(spool, stops, tally, self.progress)
         self._connect, self._layout, self._hear_others = connect, layout, hear_others
         self._client: Client | None = None
@@ -123,8 +125,10 @@ class Forwarder:
             self._seal()
             self._tally.fold()
             self._empty_spool()
+            if self.holder.due():
+                self._in_store(self.holder.move)
             if self._scrubber.due():
-                self._scrub()
+                self._in_store(self._scrubber.scrub)
             return self.pending()
 
     @contextmanager
@@ -222,12 +226,14 @@ class Forwarder:
         with suppress(OSError):  # on a full disk the mark lives in memory only
             self._tally.begin(batch.name)
         self._scrubber.expect(batch.persons())
+        self.holder.expect(batch.persons(), batch.name)
+        table = self._layout.local(table_of(batch.name))
         data = b"".join(batch.whole)
         for number in range(_TOKENS):
             token = f"{batch.name}.{number}" if number else batch.name
             settings = _INSERT_SETTINGS | self._layout.insert_settings
             settings |= {"insert_deduplication_token": token, "query_id": batch.name}
-            client.raw_insert(self._layout.local("events"), insert_block=data, fmt="JSONEachRow", settings=settings)
+            client.raw_insert(table, insert_block=data, fmt="JSONEachRow", settings=settings)
             if _count(client, batch, self._layout):
                 return
             log.warning("the store knows the token of batch %s and has no rows of it: sending it anew", batch.name)
@@ -262,10 +268,10 @@ class Forwarder:
                 raise StoreError(first_line(error)) from error
         return self._client
 
-    def _scrub(self) -> None:
+    def _in_store(self, work: Callable[[Client], object]) -> None:
         client = self._ready()
         try:
-            self._scrubber.scrub(client)
+            work(client)
         except Failure as error:
             self.close()
             raise StoreError(first_line(error)) from error
@@ -273,7 +279,8 @@ class Forwarder:
 
 def _count(client: Client, batch: Batch, layout: Layout) -> int:
     """The rows of a batch in the store. `at` lets the table's key leave out all other days."""
-    sql, times = "SELECT count() FROM events WHERE batch = {batch:String}", [head.at for head in batch.heads]
+    sql = f"SELECT count() FROM {table_of(batch.name)} WHERE batch = {{batch:String}}"
+    times = [head.at for head in batch.heads]
     parameters = {"batch": batch.name}
     if times:
         sql += " AND at BETWEEN {first:DateTime64(3, 'UTC')} AND {last:DateTime64(3, 'UTC')}"

@@ -30,7 +30,7 @@ from .client import DATABASE
 from .layout import Layout
 
 _TABLE = re.compile(r"store/([a-z_]+)/\d{6,}\.tsv")
-_DOCUMENT = re.compile(r"(ledger|notices|policy)/[A-Za-z0-9][A-Za-z0-9._-]*")
+_DOCUMENT = re.compile(r"(ledger|notices|policy|rights)/[A-Za-z0-9][A-Za-z0-9._-]*")
 _READ_BYTES = 1024**2
 _MOST_MANIFEST = 256 * 1024**2
 

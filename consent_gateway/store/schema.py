@@ -7,17 +7,20 @@ from typing import Any
 
 from clickhouse_connect.driver.client import Client
 
+from ..record.ledger import Stop
 from ..rule.columns import COLUMNS, RETENTION_DAYS, Column
 from ..rule.purposes import ANALYTICS, MEASUREMENT
 from .client import DATABASE
+from .held import HASH
 from .layout import SINGLE, Layout
 
 SORT_KEY = ("site", "toDate(at)", "type", "path", "visitor", "at")
 STOP_DAYS = RETENTION_DAYS[ANALYTICS] + 31  # outlives every row and every cookie that it could be about
-_STOP_COLUMNS = """\
+_WHYS = ", ".join(f"'{why.name.lower()}' = {why.value}" for why in Stop)
+_STOP_COLUMNS = f"""\
     `person` UInt64 COMMENT 'whose consent ended, who objected or was erased',
     `at` DateTime64(3, 'UTC') COMMENT 'since when',
-    `why` Enum8('withdrawn' = 1, 'objected' = 2, 'erased' = 3) COMMENT 'what happened',
+    `why` Enum8({_WHYS}) COMMENT 'what happened',
     `host` LowCardinality(String) COMMENT 'the host that published it',
     `received` DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') COMMENT 'when it was told, by the clock of the store'"""
 
@@ -27,8 +30,14 @@ def statements(layout: Layout = SINGLE, *, several_hosts: bool = False) -> Itera
     yield events_table(layout)
     if layout.cluster:
         yield layout.distributed("events", _columns(ttl=False))
+    yield held_table(layout)
+    if layout.cluster:
+        yield layout.distributed("held", _held_columns())
     if several_hosts:
         yield stops_table(layout)
+        yield (  # an older version's knows fewer reasons
+            f"ALTER TABLE {DATABASE}.{layout.local('stops')}{layout.on_cluster} MODIFY COLUMN `why` Enum8({_WHYS})"
+        )
         if layout.cluster:
             yield layout.distributed("stops", _STOP_COLUMNS)
 
@@ -40,6 +49,24 @@ def events_table(layout: Layout = SINGLE) -> str:
         f"ENGINE = {layout.engine('events')}\nPARTITION BY toYYYYMM(at)\nORDER BY ({', '.join(SORT_KEY)})\n"
         f"TTL toDateTime(received_at) + INTERVAL {RETENTION_DAYS[MEASUREMENT]} DAY\n"
         f"SETTINGS {layout.remembers}, old_parts_lifetime = 60, fsync_after_insert = 1, fsync_part_directory = 1"
+    )
+
+
+def held_table(layout: Layout = SINGLE) -> str:
+    """The statement that makes `held`: rows of `events` that are kept aside, without a TTL. A row that was copied twice
+    becomes one: `held_copy` counts rows that are equal."""
+    return (
+        f"CREATE TABLE IF NOT EXISTS {DATABASE}.{layout.local('held')}{layout.on_cluster}\n(\n{_held_columns()}\n)\n"
+        f"ENGINE = {layout.engine('held', 'Replacing')}\nORDER BY (person, batch, held_hash, held_copy)\n"
+        f"SETTINGS {layout.remembers}, old_parts_lifetime = 60, fsync_after_insert = 1, fsync_part_directory = 1"
+    )
+
+
+def _held_columns() -> str:
+    return (
+        f"{_columns(ttl=False)},\n"
+        f"    `held_hash` UInt64 DEFAULT {HASH} COMMENT 'what the row holds',\n"
+        "    `held_copy` UInt64 DEFAULT rowNumberInBlock() COMMENT 'which of equal rows'"
     )
 
 

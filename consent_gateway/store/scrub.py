@@ -83,7 +83,11 @@ class Scrubber:
             for why, statements in _STATEMENTS.items():
                 persons = sorted(person for person, reason in work.whom if reason is why)
                 for start in range(0, len(persons), _AT_ONCE):
-                    _ask(client, self._layout, statements, persons[start : start + _AT_ONCE], wait=now)
+                    some = persons[start : start + _AT_ONCE]
+                    _ask(client, self._layout, "events", statements, some, wait=now)
+                    if why is Stop.ERASED:  # what is kept aside is touched by nothing else until it is back
+                        unclaimed = [person for person in some if not self._stops.claimed(person)]
+                        _ask(client, self._layout, "held", statements, unclaimed, wait=now)
             self._late -= work.late  # from here on whoever comes late is late for the next
             self._asked = work
         if self._unfinished(client):
@@ -119,8 +123,8 @@ class Scrubber:
     def _unfinished(self, client: Client) -> int:
         rows = client.query(
             f"SELECT latest_fail_reason FROM {self._layout.mutations} "
-            "WHERE database = {database:String} AND table = {table:String} AND NOT is_done AND NOT is_killed",
-            parameters={"database": DATABASE, "table": self._layout.local("events")},
+            "WHERE database = {database:String} AND table IN {tables:Array(String)} AND NOT is_done AND NOT is_killed",
+            parameters={"database": DATABASE, "tables": [self._layout.local(name) for name in ("events", "held")]},
         ).result_rows
         fault = next((reason for (reason,) in rows if reason), "")
         if fault and fault != self._fault:
@@ -142,9 +146,11 @@ def _replace(path: Path, text: str) -> None:
     draft.replace(path)
 
 
-def _ask(client: Client, layout: Layout, statements: Sequence[str], persons: list[Person], *, wait: bool) -> None:
-    for statement in statements:
-        statement = f"ALTER TABLE {layout.local('events')}{layout.on_cluster} {statement}"
+def _ask(
+    client: Client, layout: Layout, table: str, statements: Sequence[str], persons: list[Person], *, wait: bool
+) -> None:
+    for statement in statements if persons else ():
+        statement = f"ALTER TABLE {layout.local(table)}{layout.on_cluster} {statement}"
         client.command(statement, parameters={"persons": persons}, settings={"mutations_sync": 2 if wait else 0})
 
 

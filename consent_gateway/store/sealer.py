@@ -17,7 +17,7 @@ import msgspec
 from ..record.books import Key, Tally
 from ..record.ledger import Stop, Stops
 from ..record.repeats import Taken
-from ..record.spool import Spool, id_of, line, write_segment
+from ..record.spool import Spool, for_held, id_of, line, write_segment
 from ..rule.privacy import Row, when, without_purpose
 from ..rule.purposes import ANALYTICS, MEASUREMENT
 from .batch import Batch, read
@@ -66,9 +66,11 @@ class Sealer:
         if found.broken:
             self.set_aside(found, "damaged")
         batch, repeated = self._without_repeats(found)
-        lines, erased = self._judge_again(batch)
+        lines, held, erased = self._judge_again(batch)
         if gone := repeated + erased:
             self._tally.add("seal", batch.name, gone)
+        if held:
+            write_segment(target.with_name(for_held(path.name)), held)
         if not lines:
             path.unlink()
         elif lines is found.whole and not found.broken:
@@ -98,27 +100,43 @@ class Sealer:
         kept = [index for index in range(len(batch.whole)) if index not in repeats]
         return replace(batch, whole=[batch.whole[i] for i in kept], heads=[batch.heads[i] for i in kept]), gone
 
-    def _judge_again(self, batch: Batch) -> tuple[list[bytes], Counter[Key]]:
-        """The lines as they may be stored now (the same list when nobody in it has stopped anything), and what went."""
+    def _judge_again(self, batch: Batch) -> tuple[list[bytes], list[bytes], Counter[Key]]:
+        """The lines as they may be stored now (the same list when nobody in it has stopped anything), those of persons
+        whose rows are kept aside, and what went."""
         stopped = {person for person in batch.persons() if self._stops.of(person)}
         gone: Counter[Key] = Counter()
         if not stopped:
-            return batch.whole, gone
+            return batch.whole, [], gone
         judged: list[bytes] = []
+        held: list[bytes] = []
         for text, head in zip(batch.whole, batch.heads, strict=True):
             if head.person not in stopped:
                 judged.append(text)
                 continue
             row: Row = msgspec.json.decode(text)
-            kept = _after_stops(row, self._stops.of(head.person))
-            if kept is row:
+            if aside := self._stops.held(head.person):  # as it was collected: what ended is applied when it is back
+                kept = row if self._stops.claimed(head.person) or not _erased(self._stops.of(head.person)) else None
+            else:
+                kept = _after_stops(row, self._stops.of(head.person))
+            if aside and kept is not None:
+                held.append(_line(for_held(batch.name), row))
+            elif kept is row:
                 judged.append(text)
             elif kept is None:
                 gone[head.site, "erased"] += 1
             else:
-                event = {name: value for name, value in kept.items() if name != "batch"}
-                judged.append(line(batch.name.encode(), msgspec.json.encode(event), row.get("id", "")))
-        return (batch.whole if judged == batch.whole else judged), gone
+                judged.append(_line(batch.name, kept))
+        return (batch.whole if judged == batch.whole else judged), held, gone
+
+
+def _line(batch: str, row: Row) -> bytes:
+    """A row as a line of a segment."""
+    event = {name: value for name, value in row.items() if name not in ("batch", "id", "crc")}
+    return line(batch.encode(), msgspec.json.encode(event), row.get("id", ""))
+
+
+def _erased(stops: list[tuple[int, Stop]]) -> bool:
+    return any(why is Stop.ERASED for _, why in stops)
 
 
 def _after_stops(row: Row, stops: list[tuple[int, Stop]]) -> Row | None:
@@ -129,6 +147,13 @@ def _after_stops(row: Row, stops: list[tuple[int, Stop]]) -> Row | None:
             return None
         if why is Stop.WITHDRAWN:
             kept = without_purpose(kept, ANALYTICS)
-        elif when(at) <= row["at"] < when(at + _ON_THE_WAY_MS):
+        elif why is Stop.OBJECTS and when(at) <= row["at"] and not _taken_back(stops, at, row["at"]):
+            kept = without_purpose(kept, MEASUREMENT)
+        elif why is Stop.OBJECTED and when(at) <= row["at"] < when(at + _ON_THE_WAY_MS):
             kept = without_purpose(kept, MEASUREMENT)
     return kept
+
+
+def _taken_back(stops: list[tuple[int, Stop]], since: int, moment: str) -> bool:
+    """Was an objection of that time taken back before this moment?"""
+    return any(why is Stop.UNOBJECTED and since <= at and when(at) <= moment for at, why in stops)
