@@ -40,6 +40,7 @@ from .record.books import TIMED, Tally
 from .record.keys import Keys
 from .record.ledger import Stops
 from .record.spool import Spool
+from .rights.routes import RightsRoutes
 from .rule.errors import ConfigError, StoreError
 from .store import client as store
 from .store import schema
@@ -83,6 +84,10 @@ class Office:
             layout=self.layout,
             hear_others=self.hosts.exchange if self.hosts else lambda: None,
         )
+        tell_others = self.hosts.exchange if self.hosts else lambda: None
+        self.rights = RightsRoutes.made(
+            settings, keys, stops, self.forwarder, self.scrubber, self.tally, self._connect, tell_others
+        )
         self.jobs = Jobs(settings, self.layout, self._connect, self.forwarder.paused, self._stop_all)
         self.desk = Desk(settings, self.tally, self._connect)
 
@@ -97,6 +102,9 @@ class Office:
         """After rows came back: every withdrawal and erasure that any host knows of, in the store."""
         if self.hosts is not None:
             self.hosts.exchange(anew=True)
+        self.rights.rights.register.load()
+        self.forwarder.holder.begin_anew()
+        self.forwarder.holder.move(client)
         return self.scrubber.scrub_all(client)
 
     def app(self) -> Starlette:
@@ -109,6 +117,7 @@ class Office:
                 Route("/store", self._store),
                 Route("/sign-in-link", self._sign_in_link, methods=["POST"]),
                 *self.jobs.routes,
+                *self.rights.routes,
                 Route("/stats/{report}", self._stats),
                 Route("/public/stats/{report}", self._for_owner(self._stats)),
                 Route("/public/dashboard", self._for_owner(self._dashboard)),
@@ -154,7 +163,9 @@ class Office:
             return {"error": store.first_line(error)}
 
     async def _metrics(self, request: Request) -> Response:
-        text = await run_in_threadpool(metrics.expose, self.tally.total(), self.spool, self.forwarder.progress)
+        text = await run_in_threadpool(
+            metrics.expose, self.tally.total(), self.spool, self.forwarder.progress, self.rights.counts()
+        )
         return Response(text, media_type=metrics.CONTENT_TYPE, headers={"Cache-Control": "no-store"})
 
     async def _sign_in_link(self, request: Request) -> Response:
@@ -240,6 +251,7 @@ def run(settings: Settings, *, until_workers_end: bool = True) -> bool:
             signal.signal(number, lambda *_: setattr(server, "should_exit", True))
     forwarding = threading.Thread(target=office.forwarder.run, name="forwarder")
     forwarding.start()
+    threading.Thread(target=office.rights.rights.run, name="rights", daemon=True).start()
     if office.hosts is not None:
         threading.Thread(target=office.hosts.run, name="hosts", daemon=True).start()
 
@@ -253,6 +265,7 @@ def run(settings: Settings, *, until_workers_end: bool = True) -> bool:
         asyncio.run(serve())
     finally:
         office.jobs.cancel()
+        office.rights.rights.stop()
         office.forwarder.stop()
         forwarding.join()
         try:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -33,10 +34,14 @@ _TERMS = {
 }
 
 
-def expose(books: Counter[Key], spool: Spool, progress: Progress) -> bytes:
-    """The metrics in Prometheus' text format."""
+def expose(
+    books: Counter[Key], spool: Spool, progress: Progress, requests: Mapping[str, int] = MappingProxyType({})
+) -> bytes:
+    """The metrics in Prometheus' text format. `requests` are those for rights: how many are in which state."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Gathered([*_of_books(books), *_of_spool(spool), *_of_forwarder(progress)]))
+    registry.register(
+        _Gathered([*_of_books(books), *_of_spool(spool), *_of_forwarder(progress), *_of_requests(requests)])
+    )
     return generate_latest(registry)
 
 
@@ -70,6 +75,16 @@ def _of_books(books: Counter[Key]) -> Iterator[Metric]:
         yield HistogramMetricFamily(
             f"consent_gateway_{what}_seconds", words, buckets=buckets, sum_value=books[what, "microseconds"] / 1e6
         )
+
+
+def _of_requests(requests: Mapping[str, int]) -> Iterator[Metric]:
+    gauge = GaugeMetricFamily(
+        "consent_gateway_rights_requests", "Requests for rights, by state; overdue is past promise or law.",
+        labels=["state"],
+    )  # fmt: skip
+    for state, number in sorted(requests.items()):
+        gauge.add_metric([state], number)
+    yield gauge
 
 
 def _of_spool(spool: Spool) -> Iterator[Metric]:

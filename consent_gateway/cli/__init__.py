@@ -14,6 +14,7 @@ from .doctor import doctor
 from .office import forward, serve, sign_in
 from .policy import policy_app
 from .replay import replay
+from .rights import app as rights
 from .snippet import snippet
 from .stats import stats
 
@@ -56,5 +57,6 @@ app.command()(serve)
 app.command()(forward)
 app.command()(backup)
 app.command()(restore)
+app.add_typer(rights, name="rights")
 app.command("sign-in")(sign_in)
 app.add_typer(policy_app, name="policy")

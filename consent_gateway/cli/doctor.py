@@ -52,6 +52,7 @@ def doctor() -> None:
             with running_office(settings):
                 findings += _store(ask_office(settings, "GET", "/store"))
                 findings += _spool(ask_office(settings, "GET", "/health"))
+                findings += _rights(ask_office(settings, "GET", "/rights", {"all": "no"}))
                 books = ask_office(settings, "GET", "/books")
                 findings += _balance(books)
     except ConsentGatewayError as error:
@@ -123,6 +124,15 @@ def _spool(health: dict[str, Any]) -> Iterator[Finding]:
         yield Finding("good", f"the spool is empty or fresh ({health['pending']} segments)")
     for name in health["trouble"]:
         yield Finding("bad", f"{name} in the spool can't be used", "look at it and move it away; nothing waits for it")
+
+
+def _rights(requests: list[dict[str, Any]]) -> Iterator[Finding]:
+    for one in (request for request in requests if request["overdue"]):
+        words = f"request {one['number']} ({one['right']}) is {one['overdue']}"
+        yield Finding("bad", words, f"answer it: consent-gateway rights show {one['number']}")
+    waiting = sum(1 for one in requests if one["state"] in ("open", "done"))
+    if not any(one["overdue"] for one in requests):
+        yield Finding("good", f"no request of a person is late ({waiting} open)")
 
 
 def _balance(books: list[list[Any]]) -> Iterator[Finding]:

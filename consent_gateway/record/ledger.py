@@ -86,6 +86,19 @@ class Ledger:
             raise LedgerError(f"the choice could not be recorded: {error.strerror}") from error
         return file
 
+    def history(self, consent_id: str) -> list[dict[str, Any]]:
+        """The records of one consent, oldest first: those that it stood in, and those that ended it."""
+        if not consent_id:
+            return []
+        found: list[dict[str, Any]] = []
+        for path in sorted(self.folder.glob("????-??.jsonl")):
+            for text in path.read_bytes().splitlines():
+                if consent_id.encode() in text:
+                    record = msgspec.json.decode(text)
+                    if consent_id in (record.get("consent_id"), record.get("supersedes")):
+                        found.append(record)
+        return found
+
     def close(self) -> None:
         while self._months:
             self._months.popitem()[1].close()

@@ -76,7 +76,7 @@ class Forwarder:
     ) -> None:
         self._spool, self._tally, self._scrubber = spool, tally, scrubber
         self.progress = Progress()
-        self.holder = Holder(stops, layout)
+        self.holder = Holder(stops, layout, scrubber.expect)
         self._sealer = Sealer(spool, stops, tally, self.progress)
         self._connect, self._layout, self._hear_others = connect, layout, hear_others
         self._client: Client | None = None
@@ -128,7 +128,7 @@ class Forwarder:
             if self.holder.due():
                 self._in_store(self.holder.move)
             if self._scrubber.due():
-                self._in_store(self._scrubber.scrub)
+                self._scrub()
             return self.pending()
 
     @contextmanager
@@ -267,6 +267,9 @@ class Forwarder:
             except Failure as error:
                 raise StoreError(first_line(error)) from error
         return self._client
+
+    def _scrub(self) -> None:
+        self._in_store(self._scrubber.scrub)
 
     def _in_store(self, work: Callable[[Client], object]) -> None:
         client = self._ready()

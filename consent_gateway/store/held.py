@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 
 from clickhouse_connect.driver.client import Client
 
 from ..record.ledger import Stop, Stops
 from ..record.spool import is_for_held
 from ..rule.columns import COLUMNS
-from .layout import SINGLE, Layout
+from .layout import Layout
 
 log = logging.getLogger("consent_gateway.forwarder")
 
@@ -35,10 +35,11 @@ def table_of(batch: str) -> str:
 
 
 class Holder:
-    """Moves rows between the two tables, as the stops say. Run by the forwarder, between batches."""
+    """Moves rows between the two tables, as the stops say. Run by the forwarder, between batches. `expect` is told of
+    persons whose rows are about to come back, to apply what ended meanwhile."""
 
-    def __init__(self, stops: Stops, layout: Layout = SINGLE) -> None:
-        self._stops, self._layout = stops, layout
+    def __init__(self, stops: Stops, layout: Layout, expect: Callable[[set[int]], None]) -> None:
+        self._stops, self._layout, self._expect = stops, layout, expect
         self._done = 0  # a place among the stops; at a start all of them, which changes nothing twice
         self._late: set[int] = set()
         self._next = 0.0
@@ -56,6 +57,7 @@ class Holder:
         persons, upto = self._work()
         held = sorted(person for person in persons if self._stops.held(person))
         free = sorted(persons - set(held))
+        self._expect(set(free))
         moved = move_in(client, self._layout, held) | move_out(client, self._layout, free)
         self._done, self._late = upto, self._late - persons
         self._next = time.monotonic() + _EVERY_SECONDS
@@ -74,7 +76,7 @@ class Holder:
 
 
 def move_in(client: Client, layout: Layout, persons: list[int]) -> set[int]:
-    """From `events` to `held`. A batch arrives whole, so what is found now is copied whole, and only that is deleted."""
+    """From `events` to `held`. A batch arrives whole: what is found now is copied whole, and just that is deleted."""
     found = _found(client, layout, "events", persons)
     if not found:
         return set()
@@ -118,9 +120,9 @@ def _found(client: Client, layout: Layout, table: str, persons: list[int]) -> se
     return {(str(batch), int(person)) for batch, person in rows}
 
 
-def _delete(client: Client, layout: Layout, table: str, where: str, parameters: dict[str, object]) -> None:
+def _delete(client: Client, layout: Layout, table: str, where: str, parameters: Mapping[str, object]) -> None:
     client.command(
         f"ALTER TABLE {layout.local(table)}{layout.on_cluster} DELETE WHERE {where}",
-        parameters=parameters,
+        parameters=dict(parameters),
         settings={"mutations_sync": 2},
     )

@@ -13,7 +13,12 @@ from .client import DATABASE
 
 # A visitor is a keyed hash that lives one day on one site: by itself it spreads evenly, and keeps a visitor's day
 # together. Rows without one go by their batch, or they would all lie on the first shard.
-SHARDING_KEY = {"events": "if(visitor = 0, cityHash64(batch), visitor)", "stops": "person", "held": "person"}
+SHARDING_KEY = {
+    "events": "if(visitor = 0, cityHash64(batch), visitor)",
+    "held": "person",
+    "rights_requests": "number",
+    "stops": "person",
+}
 _TOKENS = 10_000  # inserts that are remembered; a batch is tried again within seconds, and counted first after a crash
 _TOKEN_SECONDS = 604_800
 _QUORUM_MS = 20_000  # less than the client waits: the server says that a quorum is missing before we give up

@@ -16,6 +16,21 @@ from .layout import SINGLE, Layout
 
 SORT_KEY = ("site", "toDate(at)", "type", "path", "visitor", "at")
 STOP_DAYS = RETENTION_DAYS[ANALYTICS] + 31  # outlives every row and every cookie that it could be about
+_REQUEST_COLUMNS = """\
+    `host` LowCardinality(String) COMMENT 'the host whose register it is in',
+    `number` UInt32 COMMENT 'its number there',
+    `right` LowCardinality(String) COMMENT 'what is asked for',
+    `site` LowCardinality(String) COMMENT 'the site, by its name in the settings',
+    `state` LowCardinality(String) COMMENT 'open, done, refused or closed',
+    `received` Date COMMENT 'the day it was received',
+    `due` Date COMMENT 'when the answer is promised',
+    `legal_limit` Date COMMENT 'the last day that the law allows',
+    `extended` Bool COMMENT 'to three months, with a reason',
+    `held` Bool COMMENT 'data are kept for a legal claim',
+    `person` UInt64 COMMENT 'the durable pseudonym, where one could be found',
+    `proof` String COMMENT 'what was counted when it was done, as JSON',
+    `entries` UInt32 COMMENT 'how many entries the register has of it',
+    `changed` DateTime64(3, 'UTC') COMMENT 'when the last one was made'"""
 _WHYS = ", ".join(f"'{why.name.lower()}' = {why.value}" for why in Stop)
 _STOP_COLUMNS = f"""\
     `person` UInt64 COMMENT 'whose consent ended, who objected or was erased',
@@ -33,6 +48,9 @@ def statements(layout: Layout = SINGLE, *, several_hosts: bool = False) -> Itera
     yield held_table(layout)
     if layout.cluster:
         yield layout.distributed("held", _held_columns())
+    yield requests_table(layout)
+    if layout.cluster:
+        yield layout.distributed("rights_requests", _REQUEST_COLUMNS)
     if several_hosts:
         yield stops_table(layout)
         yield (  # an older version's knows fewer reasons
@@ -67,6 +85,16 @@ def _held_columns() -> str:
         f"{_columns(ttl=False)},\n"
         f"    `held_hash` UInt64 DEFAULT {HASH} COMMENT 'what the row holds',\n"
         "    `held_copy` UInt64 DEFAULT rowNumberInBlock() COMMENT 'which of equal rows'"
+    )
+
+
+def requests_table(layout: Layout = SINGLE) -> str:
+    """The statement that makes `rights_requests`: a copy of the register, of each request the row that says most."""
+    return (
+        f"CREATE TABLE IF NOT EXISTS {DATABASE}.{layout.local('rights_requests')}{layout.on_cluster}\n"
+        f"(\n{_REQUEST_COLUMNS}\n)\n"
+        f"ENGINE = {layout.engine('rights_requests', 'Replacing').removesuffix(')')}"
+        f"{', entries)' if layout.cluster else '(entries)'}\nORDER BY (host, number)"
     )
 
 

@@ -28,6 +28,7 @@ log = logging.getLogger("consent_gateway.forwarder")
 # Requests may be on their way with the old cookie when somebody objects. Later ones were judged by what they carried,
 # and may come after the objection was taken back.
 _ON_THE_WAY_MS = 60_000
+_NEVER_MS = 253_402_300_799_999  # the last moment of the year 9999
 
 
 class Sealer:
@@ -147,13 +148,13 @@ def _after_stops(row: Row, stops: list[tuple[int, Stop]]) -> Row | None:
             return None
         if why is Stop.WITHDRAWN:
             kept = without_purpose(kept, ANALYTICS)
-        elif why is Stop.OBJECTS and when(at) <= row["at"] and not _taken_back(stops, at, row["at"]):
-            kept = without_purpose(kept, MEASUREMENT)
-        elif why is Stop.OBJECTED and when(at) <= row["at"] < when(at + _ON_THE_WAY_MS):
+        elif when(at) <= row["at"] < when(_objected_until(stops, at, why)):
             kept = without_purpose(kept, MEASUREMENT)
     return kept
 
 
-def _taken_back(stops: list[tuple[int, Stop]], since: int, moment: str) -> bool:
-    """Was an objection of that time taken back before this moment?"""
-    return any(why is Stop.UNOBJECTED and since <= at and when(at) <= moment for at, why in stops)
+def _objected_until(stops: list[tuple[int, Stop]], since: int, why: Stop) -> int:
+    """When a stop's objection ends (milliseconds), if it is one: what came by mail counts until it is taken back."""
+    if why is Stop.OBJECTS:
+        return min((at for at, other in stops if other is Stop.UNOBJECTED and at >= since), default=_NEVER_MS)
+    return since + _ON_THE_WAY_MS if why is Stop.OBJECTED else since

@@ -223,4 +223,4 @@ def test_nothing_is_sealed_while_the_others_stops_cant_be_read(
     rows = client.query("SELECT person, city, consent, path FROM events ORDER BY person").result_rows
     client.close()
     assert rows == [(0, "", "withdrawn", "/p"), (8, "Gent", "given", "/p")]
-    assert not double.requests("ALTER TABLE")  # it was emptied before it was sealed, not scrubbed afterwards
+    assert not double.requests("ALTER TABLE events")  # it was emptied before it was sealed, not scrubbed afterwards
