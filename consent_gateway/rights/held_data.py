@@ -41,7 +41,7 @@ def stored(client: Client, person: int) -> list[Row]:
     for table, aside in (("events", False), ("held", True)):
         final = " FINAL" if aside else ""
         answer = client.query(
-            f"SELECT {_SELECT} FROM {table}{final} AS rows WHERE rows.person = {{person:UInt64}} "
+            f"SELECT {_SELECT} FROM {table} AS rows{final} WHERE rows.person = {{person:UInt64}} "
             f"ORDER BY rows.at DESC LIMIT {MOST_ROWS + 1}",
             parameters={"person": person},
             settings={"max_execution_time": _SECONDS},
