@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check load pins clean
+.PHONY: help run test check load screenshots pins clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/.run ## a demo site with the gateway mounted, on http://127.0.0.1
 	@$(BIN)/consent-gateway demo $(ARGS)
@@ -24,6 +24,9 @@ check: $(VENV)/.check ## style and types
 
 load: $(VENV)/.load ## a load test of half a minute, against a site that it starts itself
 	@$(BIN)/python load/locustfile.py $(ARGS)
+
+screenshots: $(VENV)/.test ## every state of the banner as a picture, in screenshots/
+	@$(BIN)/python -m tests.browser.screenshots
 
 clean: ## remove the virtual environment and what was built
 	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage coverage.xml

@@ -67,6 +67,7 @@ def _settings(folder: Path, url: str) -> Settings:
         "DATA_DIR": folder / "data",
         "KEYS_DIR": folder / "keys",
         "SITES": {url: _SITE, f"http://localhost:{port}": _SITE},
+        "POLICY": Path(__file__).parent.parent / "demo" / "policy.toml",
     }
     return Settings(**{name: value for name, value in demo.items() if ENV_PREFIX + name not in os.environ})
 

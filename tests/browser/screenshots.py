@@ -1,0 +1,104 @@
+"""`make screenshots`: every state of the banner as a picture in `screenshots/`, by language, scheme and width.
+
+Two more are of the demo site, as the README shows it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.running import ROOT, Site
+
+from .pages import LANGUAGES, POLICY
+from .visitor import BANNER, CORNER, DIALOG, buttons, open_dialog, visit
+
+DEMO = str(ROOT / "consent_gateway" / "demo" / "policy.toml")
+FOLDER = ROOT / "screenshots"
+SCHEMES = ("light", "dark")
+WIDTHS = {"phone": (390, 844), "wide": (1280, 800)}
+Shot = Callable[[str], None]
+
+
+def take_all(browser: Browser, site: Site, demo: Site) -> None:
+    for lang in LANGUAGES:
+        for scheme in SCHEMES:
+            for name, (width, height) in WIDTHS.items():
+                page = open_page(browser, scheme, width, height)
+                walk(page, site, lang, partial(save, page, lang, scheme, name))
+                page.context.close()
+                print(f"{lang} {scheme} {name}", flush=True)
+    for scheme, width, height in (("light", 960, 600), ("dark", 390, 700)):
+        page = open_page(browser, scheme, width, height)
+        page.goto(demo.url)
+        page.wait_for_selector(BANNER)
+        save(page, "readme", scheme)
+
+
+def open_page(browser: Browser, scheme: Any, width: int, height: int) -> Page:
+    return browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce")
+
+
+def walk(page: Page, site: Site, lang: str, shot: Shot) -> None:
+    """Through every state that a visitor meets, in one go."""
+    visit(page, site, "/gated", lang=lang)
+    page.wait_for_selector("cg-frame")
+    shot("1-asking")
+    dialog = open_dialog(page)
+    shot("2-preferences")
+    dialog.locator("summary").first.click()
+    dialog.locator("input").first.check()
+    shot("3-details")
+    dialog.locator("h3").first.scroll_into_view_if_needed()
+    dialog.locator(".scroll").evaluate("(one) => { one.scrollTop = one.scrollHeight; }")
+    shot("4-objection")
+    page.keyboard.press("Escape")
+    page.wait_for_selector(DIALOG, state="detached")
+    buttons(page).nth(0).focus()
+    page.keyboard.press("Tab")
+    shot("5-focus")
+    buttons(page).nth(1).click()
+    page.wait_for_selector("cg-choice output:not(:empty)")
+    shot("6-refused")
+    open_dialog(page).locator(".three button").first.click()
+    page.wait_for_selector(f"{CORNER} button:nth-child(2)")
+    page.wait_for_selector("cg-choice output:not(:empty)")
+    shot("7-given")
+    page.locator(f"{CORNER} button").nth(1).click()
+    page.wait_for_selector("cg-choice output button")
+    shot("8-withdrawn")
+
+
+def save(page: Page, *names: str) -> None:
+    page.screenshot(path=FOLDER / f"{'-'.join(names)}.png")
+
+
+def main() -> int:
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        print("there is no chromium here: apt install chromium", file=sys.stderr)
+        return 1
+    FOLDER.mkdir(exist_ok=True)
+    with TemporaryDirectory() as home, sync_playwright() as playwright:
+        policy = str(Path(home) / "policy.toml")
+        Path(policy).write_text(POLICY)
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        with (
+            Site(Path(home) / "shop", "tests.browser.pages:site", BACK_OFFICE="external", POLICY=policy) as site,
+            Site(Path(home) / "demo", "consent_gateway.demo.site:site", BACK_OFFICE="external", POLICY=DEMO) as demo,
+        ):
+            take_all(browser, site, demo)
+        browser.close()
+    print(f"{len(list(FOLDER.glob('*.png')))} pictures in {FOLDER.name}/")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
