@@ -18,10 +18,13 @@ def snippet(
     immutable: Annotated[
         bool, typer.Option(help="Name the script with its hash, which a browser keeps for ever; for pages made anew.")
     ] = False,
+    more: Annotated[
+        bool, typer.Option(help="Also load times, links that lead away, downloads, forms and missing pages.")
+    ] = False,
 ) -> None:
     """Print the tag that gives a page the banner and the measurement.
 
     Put it into the head of every page. A template can print it itself: consent_gateway.script_tag().
     """
     with failing_in_one_line():
-        typer.echo(script_tag(Settings().PREFIX, origin=origin, immutable=immutable))
+        typer.echo(script_tag(Settings().PREFIX, origin=origin, immutable=immutable, more=more))

@@ -1,4 +1,5 @@
-"""`GET site.js`: the script of a page, packed once when the gateway is imported, the same bytes for everybody.
+"""`GET site.js`: the script of a page, packed once when the gateway is imported, the same bytes for everybody. And
+`GET more.js`, a second one, for pages that want it.
 
 Also under a name with its hash in it, which may be kept for ever. An old hash, from a page that a cache kept, gets
 today's script, for this time only: a page without its banner would be the greater fault.
@@ -43,7 +44,7 @@ def _make(name: str) -> Script:
     return Script(plain, gzip.compress(plain, 9, mtime=0), sha256(plain).hexdigest())
 
 
-_SCRIPTS = {"site": _make("site")}
+_SCRIPTS = {name: _make(name) for name in ("site", "more")}
 SCRIPT = _SCRIPTS["site"].plain
 DIGEST = _SCRIPTS["site"].digest
 
@@ -84,13 +85,19 @@ class Tag(str):
         return str(self)
 
 
-def script_tag(prefix: str = "/_cg", *, origin: str = "", immutable: bool = True, nonce: str = "") -> Tag:
+def script_tag(
+    prefix: str = "/_cg", *, origin: str = "", immutable: bool = True, nonce: str = "", more: bool = False
+) -> Tag:
     """The script's tag, for a template: `{{ script_tag() }}` with this function among its globals.
 
     `prefix` is the setting PREFIX, `origin` names the gateway's host for pages of another one, `nonce` is that of the
     page's policy. An immutable one names the script with its hash, so no browser asks for it twice; only pages that are
-    made by the running gateway should, because a new version has another hash.
+    made by the running gateway should, because a new version has another hash. `more` adds the second script: load
+    times, links that lead away, downloads, forms and missing pages.
     """
-    name = f"site.{_SCRIPTS['site'].short}.js" if immutable else "site.js"
     word = f' nonce="{escape(nonce)}"' if nonce else ""
-    return Tag(f'<script src="{escape(origin.rstrip("/") + prefix)}/{name}"{word} defer></script>')
+    place = escape(origin.rstrip("/") + prefix)
+    names = [
+        f"{name}.{_SCRIPTS[name].short}.js" if immutable else f"{name}.js" for name in ("site", "more")[: 1 + more]
+    ]
+    return Tag("\n".join(f'<script src="{place}/{name}"{word} defer></script>' for name in names))

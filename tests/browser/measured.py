@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from playwright.sync_api import Page
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -74,3 +75,13 @@ def wait_for_rows(site: Site, count: int, path: str = "", type: str = "") -> lis
     """At least so many of them."""
     wait_for(f"{count} {type or 'rows'} of {path}", lambda: len(recorded(site, path, type)) >= count)
     return recorded(site, path, type)
+
+
+def leave(page: Page, site: Site, name: str) -> None:
+    """Go on to another page, and wait until it is recorded: what the page before sent has arrived, too."""
+    page.goto(f"{site.url}/page/after-{name}", wait_until="networkidle")
+    wait_for_rows(site, 1, f"/page/after-{name}")
+
+
+def by_server(row: dict[str, Any]) -> bool:
+    return "http_status" in row

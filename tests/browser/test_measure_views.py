@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from tests.running import Site
 
 from .conftest import ARGUMENTS, USER_AGENT
-from .measured import recorded, wait_for_rows
+from .measured import by_server, leave, recorded, wait_for_rows
 
 HOST = "shop.example"  # not a secure context, as 127.0.0.1 is
 
@@ -49,16 +49,6 @@ def views(site: Site, path: str, count: int) -> list[dict[str, Any]]:
     assert len(rows) == count, rows
     assert len({row["view_id"] for row in rows}) == count
     return rows
-
-
-def leave(page: Page, site: Site, name: str) -> None:
-    """Go on to another page, and wait until it is recorded: what the page before sent has arrived, too."""
-    page.goto(f"{site.url}/page/after-{name}", wait_until="networkidle")
-    wait_for_rows(site, 1, f"/page/after-{name}")
-
-
-def by_server(row: dict[str, Any]) -> bool:
-    return "http_status" in row
 
 
 def test_a_page_is_counted_by_the_server_and_what_it_says_of_it_belongs_to_that_view(page: Page, site: Site) -> None:

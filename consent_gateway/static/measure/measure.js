@@ -3,7 +3,7 @@
 import { api } from "../core/api.js";
 import { attend, countAnew, engagedMs, turnAway } from "./attention.js";
 import { firstView, newId } from "./first.js";
-import { addEvent, hurry, sendWhenPermitted, holdEvents } from "./queue.js";
+import { addEvent, holdEvents, hurry, sendEvents, sendWhenPermitted } from "./queue.js";
 
 const clock = () => performance.now();
 const address = () => location.href.split("#")[0].slice(0, 2048);
@@ -26,6 +26,7 @@ function beginView({ id, ours, loaded }, at, referrer) {
   view = { id, loaded, url: here };
   forgetView();
   if (ours) addEvent({ type: "page_view", id, view: id, url: here, referrer, screen: windowSize() }, at);
+  sendEvents();
 }
 
 function forgetView() {
@@ -110,6 +111,7 @@ api.event = (name, props = {}) => {
     { type: "custom", id: newId(), view: view.id, url: address(), name: String(name).slice(0, 64), props: Object.fromEntries(texts) },
     clock(),
   );
+  sendEvents();
 };
 
 sendWhenPermitted(forgetView);

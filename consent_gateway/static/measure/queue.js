@@ -19,21 +19,20 @@ const toBody = (events) =>
 const postEvents = (text) =>
   fetch(place("events"), { method: "POST", body: text, credentials: "include", keepalive: text.length < KEEPALIVE_LENGTH });
 
+const fresh = () => queue.filter(({ at }) => performance.now() - at < OLDEST_MS);
+
 // `at` by the monotonic clock. Of the engagements of one view, which are cumulative, the last is enough.
 export function addEvent(event, at) {
   if (mayLeave === false) return;
-  queue = queue.filter(
-    (other) => at - other.at < OLDEST_MS && !(event.type === "engagement" && other.type === event.type && other.view === event.view),
-  );
+  queue = fresh().filter(({ type, view }) => !(type === "engagement" && event.type === type && event.view === view));
   if (queue.length < MOST_EVENTS) queue.push({ ...event, at });
-  flush();
 }
 
 // Send what waits, one request after the other. What the server can't take now (503), or what didn't reach it, is tried
 // again; the ids keep it from counting twice.
-async function flush() {
+export async function sendEvents() {
   if (!mayLeave || sending) return;
-  sending = queue.filter(({ at }) => performance.now() - at < OLDEST_MS).slice(0, LOT_EVENTS);
+  sending = fresh().slice(0, LOT_EVENTS);
   if (sending[0]) {
     let wait = 0;
     try {
@@ -50,7 +49,7 @@ async function flush() {
       queue = queue.filter((event) => !sending.includes(event));
     }
     sending = 0;
-    flush();
+    sendEvents();
   } else {
     sending = 0;
   }
@@ -58,10 +57,12 @@ async function flush() {
 
 // The page may be gone in a moment: what is not under way goes by beacon, and what was delayed stays here as well.
 export function hurry() {
-  const left = queue.filter((event) => delayed || !sending || !sending.includes(event)).slice(0, LOT_EVENTS);
-  if (!mayLeave || !left[0]) return;
-  const text = toBody(left);
-  if (!navigator.sendBeacon(place("events"), text)) postEvents(text).catch(() => {});
+  if (!mayLeave) return;
+  const left = fresh().filter((event) => delayed || !sending || !sending.includes(event));
+  for (let from = 0; from < left.length; from += LOT_EVENTS) {
+    const text = toBody(left.slice(from, from + LOT_EVENTS));
+    if (!navigator.sendBeacon(place("events"), text)) postEvents(text).catch(() => {});
+  }
   if (!delayed) queue = queue.filter((event) => !left.includes(event));
 }
 
@@ -80,6 +81,6 @@ export const sendWhenPermitted = (forget) => {
       queue = [];
       forget();
     }
-    flush();
+    sendEvents();
   });
 };
