@@ -23,8 +23,9 @@ from .config.policy_file import load
 from .config.settings import Settings
 from .edge.arrival import Desk
 from .edge.choices import Choices
-from .edge.endpoints import Endpoints
+from .edge.endpoints import WELL_KNOWN, Endpoints
 from .edge.middleware import Edge, SeenConsent, serve_site, without_root
+from .edge.receipts import Receipts
 from .edge.recorder import Faults, Recorder
 from .edge.wire import problem
 from .enrich import agent, path, referrer
@@ -87,6 +88,8 @@ class ConsentGateway:
                 await self._do_without(ours, scope, receive, send)
             elif ours:
                 await worker.endpoints(below[len(prefix) :], scope, receive, send)
+            elif below in WELL_KNOWN and scope["type"] == "http":
+                await worker.endpoints(below, scope, receive, send)
             else:
                 await serve_site(worker.edge, self.app, scope, receive, send)
         else:
@@ -189,8 +192,9 @@ class Worker:
             sync=SharedSync(),
             hosts=settings.hosts,
         )
-        self._choices = Choices(self.edge, keys)
-        self.endpoints = Endpoints(self.edge, self._choices)
+        receipts = Receipts(keys, self.edge.ledger, self.edge.notices, settings.PREFIX)
+        self._choices = Choices(self.edge, keys, receipts.make)
+        self.endpoints = Endpoints(self.edge, self._choices, receipts)
         with suppress(OSError):
             self._be_known()
         self._geo_at = time.monotonic() + _GEO_SECONDS

@@ -33,6 +33,7 @@ from .answers.dashboard import BOXES, render
 from .answers.desk import Desk
 from .answers.export import to_csv
 from .answers.reports import ALL
+from .config.policy_file import load
 from .config.settings import Settings
 from .jobs import Jobs
 from .record import office as line
@@ -45,8 +46,9 @@ from .rule.errors import ConfigError, StoreError
 from .store import client as store
 from .store import schema
 from .store.forwarder import Forwarder
-from .store.hosts import Hosts
+from .store.hosts import Hosts, host_name
 from .store.layout import Layout
+from .store.ledger_keeper import LedgerKeeper
 from .store.scrub import Scrubber
 
 log = logging.getLogger("consent_gateway.office")
@@ -88,6 +90,16 @@ class Office:
         self.rights = RightsRoutes.made(
             settings, keys, stops, self.forwarder, self.scrubber, self.tally, self._connect, tell_others
         )
+        policy = load(settings.POLICY)
+        self.public_keys = keys.public_keys
+        self.keeper = LedgerKeeper(
+            settings.DATA_DIR,
+            keys.receipt,
+            host_name(settings.DATA_DIR),
+            self._connect,
+            days=policy.ledger_days,
+            layout=self.layout,
+        )
         self.jobs = Jobs(settings, self.layout, self._connect, self.forwarder.paused, self._stop_all)
         self.desk = Desk(settings, self.tally, self._connect)
 
@@ -105,6 +117,7 @@ class Office:
         self.rights.rights.register.load()
         self.forwarder.holder.begin_anew()
         self.forwarder.holder.move(client)
+        self.keeper.copy_again()
         return self.scrubber.scrub_all(client)
 
     def app(self) -> Starlette:
@@ -115,6 +128,8 @@ class Office:
                 Route("/books", self._books),
                 Route("/metrics", self._metrics),
                 Route("/store", self._store),
+                Route("/ledger", self._ledger),
+                Route("/ledger/seals", self._stored_seals),
                 Route("/sign-in-link", self._sign_in_link, methods=["POST"]),
                 *self.jobs.routes,
                 *self.rights.routes,
@@ -151,6 +166,13 @@ class Office:
     async def _store(self, request: Request) -> Response:
         """Is the store there, and are its tables as the register says?"""
         return JSONResponse(await run_in_threadpool(self._look_at_store))
+
+    async def _ledger(self, request: Request) -> Response:
+        """Is the ledger as it was written? Reads all of it."""
+        return JSONResponse(await run_in_threadpool(self.keeper.state, self.public_keys))
+
+    async def _stored_seals(self, request: Request) -> Response:
+        return JSONResponse(await run_in_threadpool(self.keeper.stored_seals))
 
     def _look_at_store(self) -> dict[str, Any]:
         try:
@@ -252,6 +274,7 @@ def run(settings: Settings, *, until_workers_end: bool = True) -> bool:
     forwarding = threading.Thread(target=office.forwarder.run, name="forwarder")
     forwarding.start()
     threading.Thread(target=office.rights.rights.run, name="rights", daemon=True).start()
+    threading.Thread(target=office.keeper.run, name="ledger", daemon=True).start()
     if office.hosts is not None:
         threading.Thread(target=office.hosts.run, name="hosts", daemon=True).start()
 
@@ -266,6 +289,7 @@ def run(settings: Settings, *, until_workers_end: bool = True) -> bool:
     finally:
         office.jobs.cancel()
         office.rights.rights.stop()
+        office.keeper.stop()
         office.forwarder.stop()
         forwarding.join()
         try:
@@ -273,6 +297,7 @@ def run(settings: Settings, *, until_workers_end: bool = True) -> bool:
                 office.hosts.stop()
                 office.hosts.exchange()  # what ended here is told before we are gone
             office.forwarder.forward_all()  # the last events of workers that have ended
+            office.keeper.keep()
         except StoreError as error:
             log.warning("ended with events in the spool, they are sent at the next start: %s", error)
         lock.free()

@@ -11,6 +11,7 @@ from .backup import backup, restore
 from .columns import columns
 from .demo import demo
 from .doctor import doctor
+from .ledger import ledger_app
 from .office import forward, serve, sign_in
 from .policy import policy_app
 from .replay import replay
@@ -60,3 +61,4 @@ app.command()(restore)
 app.add_typer(rights, name="rights")
 app.command("sign-in")(sign_in)
 app.add_typer(policy_app, name="policy")
+app.add_typer(ledger_app, name="ledger")

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 import time
-from base64 import b64encode, urlsafe_b64encode
+from base64 import urlsafe_b64encode
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -19,7 +19,6 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import parse_qsl
 
-import msgspec
 from itsdangerous import BadSignature, URLSafeSerializer
 from pydantic import ValidationError
 from starlette.requests import ClientDisconnect, Request
@@ -35,6 +34,7 @@ from ..rule.pseudonym import person
 from ..rule.purposes import ANALYTICS, MEASUREMENT, LegalBasis
 from .arrival import Arrival
 from .middleware import VARY, Edge
+from .script import DIGEST
 from .wire import MAX_CHOICE, WireChoice, faults, problem
 
 NONCE_HOURS = 24
@@ -47,13 +47,11 @@ Write = Callable[[], File]
 class Choices:
     """The two endpoints of one edge."""
 
-    def __init__(self, edge: Edge, keys: Keys) -> None:
-        self._edge, self._policy = edge, edge.policy
+    def __init__(self, edge: Edge, keys: Keys, receipt: Callable[[Mapping[str, Any]], dict[str, Any]]) -> None:
+        self._edge, self._policy, self._receipt = edge, edge.policy, receipt
         self._nonces = URLSafeSerializer(
             list(keys.secrets), salt="consent-gateway.nonce", signer_kwargs={"digest_method": sha256}
         )
-        self._receipt_key = keys.receipt
-        self._encode = msgspec.json.Encoder(order="sorted").encode
         self._unrecorded: deque[Write] = deque(maxlen=_MOST_UNRECORDED)
 
     def state(self, scope: Scope, arrival: Arrival, site: str) -> Response:
@@ -198,6 +196,8 @@ class Choices:
             "policy_version": self._edge.terms(now).version,
             "notice": choice.notice,
             "language": self._edge.notices.language(choice.notice) or choice.language,
+            "where": choice.where,
+            "script": "" if choice.where == "page" else DIGEST,
             "signals": {"gpc": arrival.gpc, "dnt": arrival.dnt},
             "valid_until": _iso(add_months(after.given_at, self._policy.consent_months)) if given else "",
         }
@@ -217,11 +217,6 @@ class Choices:
 
     def _person(self, consent: Consent) -> int:
         return person(self._edge.recorder.rule.person_key, consent.consent_id)
-
-    def _receipt(self, record: dict[str, Any]) -> dict[str, Any]:
-        """The record and our Ed25519 signature of its canonical JSON (keys sorted, no white space)."""
-        signature = self._receipt_key.sign(self._encode(record))
-        return {"record": record, "signature": b64encode(signature).decode(), "algorithm": "Ed25519"}
 
 
 def _iso(ms: int) -> str:

@@ -27,15 +27,22 @@ from .arrival import Arrival
 from .choices import Choices, TooLarge, read_body, same_origin
 from .middleware import Edge
 from .origins import Origins
+from .receipts import Receipts, gpc_support
 from .script import answer as script_answer
 from .script import is_script
 from .wire import MAX_BODY, MAX_EVENTS, MAX_FORM, WireEvent, faults, problem
 
+GPC, KEYS = "/.well-known/gpc.json", "/.well-known/cg-keys.json"  # at the site's root
+WELL_KNOWN = frozenset({GPC, KEYS})
 _EVENT_TYPES = ("application/json", "text/plain")
 _ROUTES = {
     "/state": "GET",
     "/choice": "POST",
     "/events": "POST",
+    "/receipt": "GET",
+    "/receipt/verify": "POST",
+    GPC: "GET",
+    KEYS: "GET",
     "/health": "GET",
     "/metrics": "GET",
 }
@@ -57,8 +64,8 @@ _KEPT_HEADERS = [
 class Endpoints:
     """Everything that hangs under the prefix, for one edge."""
 
-    def __init__(self, edge: Edge, choices: Choices) -> None:
-        self._edge, self._choices = edge, choices
+    def __init__(self, edge: Edge, choices: Choices, receipts: Receipts) -> None:
+        self._edge, self._choices, self._receipts = edge, choices, receipts
         self._asking = 0
         self._origins = Origins(edge.settings.ALLOWED_ORIGINS)
         self._watchers = Networks(edge.settings.METRICS_NETWORKS)
@@ -111,6 +118,12 @@ class Endpoints:
             return script_answer(path, request)
         if path.startswith("/notices/"):
             return self._notice(path.removeprefix("/notices/"))
+        if path == KEYS:
+            return self._receipts.published_keys()
+        if path == "/receipt/verify":
+            return await self._receipts.verify(request)
+        if path == GPC:
+            return gpc_support(self._edge.policy.in_force(int(time.time() * 1000)).effective_ms)
         site = self._edge.site_of(arrival.host)
         if path == "/events":
             began = time.perf_counter()
@@ -121,6 +134,9 @@ class Endpoints:
             return problem(404, "This host is none of the sites that are served here.")
         if path == "/state":
             return self._choices.state(request.scope, arrival, site)
+        if path == "/receipt":
+            consent = self._edge.declared(arrival, site, now=int(time.time() * 1000))
+            return await self._receipts.show(consent.consent_id)
         return await self._choices.choose(request, arrival, site)
 
     def _notice(self, digest: str) -> Response:

@@ -15,10 +15,11 @@ from functools import lru_cache
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ..rule.errors import ConfigError
+from .signature import key_id
 
 log = logging.getLogger("consent_gateway")
 
@@ -69,7 +70,15 @@ class Keys:
 
     @property
     def receipt(self) -> Ed25519PrivateKey:
+        """The key that signs receipts and seals."""
         return Ed25519PrivateKey.from_private_bytes(self._key("receipt"))
+
+    @property
+    def public_keys(self) -> dict[str, Ed25519PublicKey]:
+        """By their id: that of `receipt`, and those of earlier ones, which still verify what they signed."""
+        earlier = sorted(path.name for path in self.directory.glob("receipt-*"))
+        keys = [Ed25519PrivateKey.from_private_bytes(self._key(name)).public_key() for name in ("receipt", *earlier)]
+        return {key_id(key): key for key in keys}
 
     def _take_up(self, person: bytes) -> None:
         """The durable pseudonym's key as it is set. Another than the one in use would part everyone from their rows."""

@@ -1,9 +1,9 @@
 """The ledger: every choice, appended to one file a month and synced to disk before the answer leaves.
 
 A record holds who (consent id), when (our clock), what was shown (the notice's hash) and what was chosen; no
-address, no user agent, no page. Beside it lie the *stops*: persons whose consent ended, who objected or were erased,
-so that every worker knows within one look at a file's size, queued events are judged again, and the store is
-scrubbed.
+address, no user agent, no page; and the hash of the record before it (`chain`). Beside it lie the *stops*: persons
+whose consent ended, who objected or were erased, so that every worker knows within one look at a file's size, queued
+events are judged again, and the store is scrubbed.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import fcntl
 import os
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from typing import Any
 import msgspec
 
 from ..rule.errors import LedgerError
+from . import chain
 from .group import Group, Overloaded
 from .spool import sync_folder
 
@@ -74,34 +75,57 @@ class Ledger:
         self.folder = data_dir / "ledger"
         self._encode = msgspec.json.Encoder().encode
         self._months: dict[str, File] = {}  # an old month's is not closed: its sync may be under way
+        self._lock: int | None = None
+        self._known = ("", 0, "")  # file, its size, and the hash of its last line, when we wrote last
 
     def append(self, record: dict[str, Any], month: str) -> File:
-        """Write one record and return its file, to be synced. `month` is `2026-11`. By one thread at a time."""
+        """Chain one record to the last, write it, and return its file, to be synced. `month` is `2026-11`; one that is
+        late for its month goes behind the last record all the same. By one thread at a time."""
         try:
-            file = self._months.get(month)
-            if file is None:
-                file = self._months[month] = File(self.folder / f"{month}.jsonl")
-            file.append(self._encode(record) + b"\n")
+            with self._locked():
+                newest = chain.months(self.folder)
+                name = max([f"{month}.jsonl", *(path.name for path in newest[-1:])])
+                file = self._months.get(name)
+                if file is None:
+                    file = self._months[name] = File(self.folder / name)
+                size = os.fstat(file.handle).st_size
+                before = self._known[2] if self._known[:2] == (name, size) else chain.head(self.folder, file.handle)
+                line = self._encode({"before": before} | record)
+                file.append(line + b"\n")
+                self._known = (name, os.fstat(file.handle).st_size, chain.digest(line))
         except OSError as error:
             raise LedgerError(f"the choice could not be recorded: {error.strerror}") from error
         return file
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One chain for all processes of the host. The kernel frees the lock of one that dies."""
+        if self._lock is None:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
 
     def history(self, consent_id: str) -> list[dict[str, Any]]:
         """The records of one consent, oldest first: those that it stood in, and those that ended it."""
         if not consent_id:
             return []
-        found: list[dict[str, Any]] = []
-        for path in sorted(self.folder.glob("????-??.jsonl")):
-            for text in path.read_bytes().splitlines():
-                if consent_id.encode() in text:
-                    record = msgspec.json.decode(text)
-                    if consent_id in (record.get("consent_id"), record.get("supersedes")):
-                        found.append(record)
-        return found
+        found = (line.record for line in chain.lines(self.folder, holding=consent_id.encode()))
+        return [
+            {name: value for name, value in record.items() if name != "before"}
+            for record in found
+            if record and consent_id in (record.get("consent_id"), record.get("supersedes"))
+        ]
 
     def close(self) -> None:
         while self._months:
             self._months.popitem()[1].close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
 
 class Stop(IntEnum):

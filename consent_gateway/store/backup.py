@@ -40,8 +40,14 @@ STOPS = "ledger/stops.jsonl"
 _PIECE_BYTES = 16 * 1024**2
 _READ_BYTES = 1024**2
 _LEVEL = 3  # of gzip
-_DERIVED = {"stops"}  # made again from the ledger's
-_NOT_KEPT = {"stops", "scrubbed", "late"}  # of the ledger's folder: kept as text, or only about this store
+_DERIVED = {"stops", "consents", "seals"}  # made again from the ledger's
+_NOT_KEPT = {
+    "stops",
+    "scrubbed",
+    "late",
+    "copied",
+    "lock",
+}  # of the ledger's: kept as text, or about this store
 
 Step = Callable[[str, int, int], None]  # words, done, of how many; called often, and may raise to end the work
 

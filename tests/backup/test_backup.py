@@ -16,6 +16,7 @@ import pytest
 
 from consent_gateway.config.settings import Settings
 from consent_gateway.office import Office
+from consent_gateway.record import chain
 from consent_gateway.record.ledger import Ledger, Stop, Stops
 from consent_gateway.record.salts import Salts, memory_dir
 from consent_gateway.record.spool import Writer
@@ -281,9 +282,11 @@ def test_a_lost_host_gets_ledger_and_stops_back(new_office: Callable[[str], Offi
     stops = Stops(new.settings.DATA_DIR)
     assert stops.ended(1) and stops.ended(4)
     stops.close()
-    assert [path.read_text() for path in sorted((new.settings.DATA_DIR / "ledger").glob("*.jsonl"))] == [
-        '{"id":"1"}\n', '{"id":"2"}\n',
+    walked = list(chain.walk(new.settings.DATA_DIR / "ledger", chain.START))
+    assert [(line.file, (line.record or {})["id"]) for line, _ in walked] == [
+        ("2026-10.jsonl", "1"), ("2026-11.jsonl", "2"),
     ]  # fmt: skip
+    assert [fault for _, fault in walked if fault] == [], "the chain came back whole"
     assert ask(new, "SELECT person FROM events ORDER BY person") == [(0,), (2,), (3,)]
     notices = list((new.settings.DATA_DIR / "notices").iterdir())
     assert notices and all("version" in json.loads(path.read_text()) for path in notices)

@@ -123,7 +123,7 @@ def test_withdrawing_ends_grants_that_no_longer_count_too(run_site: Callable[...
     name, _, value = line.partition("=")
     assert site.get("/_cg/state", cookies={name: value}).json()["status"] == "invalidated"
     answer = site.post("/_cg/choice", {"action": "withdraw"}, cookies={name: value}).json()
-    assert answer["status"] == "withdrawn" and answer["receipt"]["record"]["supersedes"] == "o" * 22
+    assert answer["status"] == "withdrawn" and answer["receipt"]["events"][0]["supersedes"] == "o" * 22
     assert (site.data_dir / "ledger" / "stops").stat().st_size == 32
 
 

@@ -37,7 +37,7 @@ def site(tmp_path: Path, disk: SmallDisk) -> Iterator[Site]:
 
 def ledger(site: Site) -> list[str]:
     """The actions on the record."""
-    files = sorted((site.data_dir / "ledger").glob("*.jsonl"))
+    files = sorted((site.data_dir / "ledger").glob("20*.jsonl"))
     return [json.loads(line)["action"] for file in files for line in file.read_text().splitlines()]
 
 

@@ -24,7 +24,8 @@ MONTH = "2026-11"
 
 
 def lines(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(text) for text in (folder / "ledger" / f"{MONTH}.jsonl").read_bytes().splitlines()]
+    found = [json.loads(text) for text in (folder / "ledger" / f"{MONTH}.jsonl").read_bytes().splitlines()]
+    return [{name: value for name, value in record.items() if name != "before"} for record in found]
 
 
 # The ledger.
@@ -32,11 +33,11 @@ def lines(folder: Path) -> list[dict[str, Any]]:
 
 def test_a_record_is_a_line_in_its_month(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
-    for number, month in enumerate([MONTH, "2026-12", MONTH]):
+    for number, month in enumerate([MONTH, MONTH, "2026-12"]):
         ledger.append({"number": number, "text": "é\n\u2028"}, month)
-    assert lines(tmp_path) == [{"number": 0, "text": "é\n\u2028"}, {"number": 2, "text": "é\n\u2028"}]
+    assert lines(tmp_path) == [{"number": 0, "text": "é\n\u2028"}, {"number": 1, "text": "é\n\u2028"}]
     files = list((tmp_path / "ledger").iterdir())
-    assert {path.name for path in files} == {"2026-11.jsonl", "2026-12.jsonl"}
+    assert {path.name for path in files} == {"2026-11.jsonl", "2026-12.jsonl", "lock"}
     assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
     assert stat.S_IMODE((tmp_path / "ledger").stat().st_mode) == 0o700
     ledger.close()
