@@ -156,6 +156,7 @@ CLUSTER_CONFIG = """<clickhouse><tcp_port>9000</tcp_port><remote_servers><{0}><s
 PLAYED = [
     (re.compile(rb" ON CLUSTER `?\w+`?"), b""),
     (re.compile(rb"\bReplicated(\w*MergeTree)\('[^']*', '[^']*'\)"), rb"\1"),
+    (re.compile(rb"\bReplicated(\w*MergeTree)\('[^']*', '[^']*', (\w+)\)"), rb"\1(\2)"),
     (re.compile(rb"\breplicated_(deduplication_window = \d+), replicated_\w+_seconds = \d+"), rb"non_replicated_\1"),
 ]
 

@@ -23,11 +23,12 @@ from consent_gateway.record.ledger import Stop, Stops
 from consent_gateway.record.spool import Writer
 from consent_gateway.rule.errors import StoreError
 from consent_gateway.store import client as store
-from consent_gateway.store import schema
+from consent_gateway.store import consents, schema
 from consent_gateway.store.layout import SINGLE, Layout
 from tests.clickhouse_double import ClickHouseDouble
 
 CLUSTER = Layout("main")
+MADE = [*schema.statements(CLUSTER, several_hosts=True), *consents.statements(CLUSTER, days=365)]
 NOW = int(time.time() * 1000)
 MONTH = time.strftime("%Y%m", time.gmtime(NOW / 1000))
 
@@ -73,13 +74,23 @@ def spool(office: Office, *events: tuple[bytes, str]) -> None:
 
 
 def test_without_a_cluster_nothing_of_it_is_said() -> None:
-    said = "\n".join(schema.statements(SINGLE, several_hosts=True))
+    said = "\n".join([*schema.statements(SINGLE, several_hosts=True), *consents.statements(SINGLE, days=365)])
     assert not re.search("CLUSTER|Replicated|Distributed|_local|quorum", said)
     assert not (SINGLE.insert_settings or SINGLE.count_settings or SINGLE.client_settings)
 
 
 def test_the_tables_of_a_cluster() -> None:
-    events, read, stops, read_stops = schema.statements(CLUSTER, several_hosts=True)
+    creates = [statement for statement in MADE if statement.startswith("CREATE")]
+    made = {statement.split("consent_gateway.")[1].split()[0]: statement for statement in creates}
+    tables = ("events", "held", "rights_requests", "stops", "consents", "seals")
+    assert made.keys() == {name for table in tables for name in (table, f"{table}_local")}
+    for table in tables:
+        local = made[f"{table}_local"]
+        path = f"'/clickhouse/tables/{{shard}}/consent_gateway/{table}_local', '{{replica}}'"
+        assert re.search(rf"ENGINE = Replicated(Replacing)?MergeTree\({re.escape(path)}(, entries)?\)\n", local)
+        assert f"Distributed('main', 'consent_gateway', '{table}_local', " in made[table]
+        assert "ON CLUSTER `main`" in made[table] and "ON CLUSTER `main`" in local
+    events, read, stops, read_stops = (made[name] for name in ("events_local", "events", "stops_local", "stops"))
     assert events.startswith("CREATE TABLE IF NOT EXISTS consent_gateway.events_local ON CLUSTER `main`\n")
     engine = "ENGINE = ReplicatedMergeTree('/clickhouse/tables/{shard}/consent_gateway/events_local', '{replica}')\n"
     assert engine in events
@@ -94,10 +105,10 @@ def test_the_tables_of_a_cluster() -> None:
     assert read_stops.endswith("ENGINE = Distributed('main', 'consent_gateway', 'stops_local', person)")
 
 
-@pytest.mark.parametrize("number", range(4))
-def test_the_engine_parses_what_makes_the_tables(plain: Any, number: int) -> None:
-    statement = list(schema.statements(CLUSTER, several_hosts=True))[number]
-    assert "CreateQuery consent_gateway" in str(plain.command(f"EXPLAIN AST {statement}"))
+@pytest.mark.parametrize("statement", MADE)
+def test_the_engine_parses_what_makes_the_tables(plain: Any, statement: str) -> None:
+    kind = "AlterQuery" if statement.startswith("ALTER") else "CreateQuery"
+    assert f"{kind} " in str(plain.command(f"EXPLAIN AST {statement}"))
 
 
 def test_a_visitor_s_day_lies_on_one_shard_and_days_spread(plain: Any) -> None:
@@ -138,7 +149,8 @@ def test_the_way_of_an_event_into_a_cluster(office: Office, double: ClickHouseDo
     assert asked[0]["query"].startswith("SELECT ") or asked[0]["query"].startswith("CREATE DATABASE")
     made = [request["query"] for request in asked if request["query"].startswith("CREATE")]
     assert made[0] == "CREATE DATABASE IF NOT EXISTS consent_gateway ON CLUSTER `main` ENGINE = Atomic"
-    assert made[1:3] == list(schema.statements(CLUSTER))
+    wanted = [statement for statement in schema.statements(CLUSTER) if statement.startswith("CREATE")]
+    assert made[1 : len(wanted) + 1] == wanted
     inserts = [request for request in asked if request["query"].startswith("INSERT")]
     assert {request["query"] for request in inserts} == {"INSERT INTO events_local FORMAT JSONEachRow"}
     for request in inserts:
@@ -151,7 +163,8 @@ def test_the_way_of_an_event_into_a_cluster(office: Office, double: ClickHouseDo
     kills = {request["query"] for request in asked if request["query"].startswith("KILL")}
     assert kills == {"KILL QUERY ON CLUSTER `main` WHERE query_id = {id:String} SYNC"}
     changes = [request["query"] for request in asked if request["query"].startswith("ALTER")]
-    assert len(changes) == 3 and all(text.startswith("ALTER TABLE events_local ON CLUSTER `main` ") for text in changes)
+    assert len(changes) == 4, "an erasure reaches the rows that are kept aside, too"
+    assert all(re.match("ALTER TABLE (events|held)_local ON CLUSTER `main` ", text) for text in changes)
     looks = [request["query"] for request in asked if "system.mutations" in request["query"]]
     assert looks and all("clusterAllReplicas('main', system.mutations)" in text for text in looks)
     reads = [request for request in asked if "FROM events" in request["query"]]
@@ -175,9 +188,11 @@ def test_a_backup_of_a_cluster_comes_back_by_the_sharding_key(
     client = office._connect()
     assert client.query("SELECT person FROM events ORDER BY person").result_rows == [(7,), (8,)]
     client.close()
-    (emptied,) = [request["query"] for request in double.requests("TRUNCATE")]
-    assert emptied == "TRUNCATE TABLE consent_gateway.events_local ON CLUSTER `main`"
-    plain.command(f"EXPLAIN AST {emptied}")
+    emptied = [request["query"] for request in double.requests("TRUNCATE")]
+    tables = ("events", "held", "rights_requests")
+    assert emptied == [f"TRUNCATE TABLE consent_gateway.{table}_local ON CLUSTER `main`" for table in tables]
+    for text in emptied:
+        plain.command(f"EXPLAIN AST {text}")
     (restored,) = [request for request in double.requests("INSERT INTO events ")]
     assert restored["settings"]["distributed_foreground_insert"] == "1"
     assert restored["settings"]["insert_quorum"] == "auto"
