@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from html import escape
 from typing import Any
@@ -49,6 +50,7 @@ from .store.forwarder import Forwarder
 from .store.hosts import Hosts, host_name
 from .store.layout import Layout
 from .store.ledger_keeper import LedgerKeeper
+from .store.retention import Retention
 from .store.scrub import Scrubber
 
 log = logging.getLogger("consent_gateway.office")
@@ -75,6 +77,7 @@ class Office:
         self.tally = Tally(settings.DATA_DIR)
         stops = Stops(settings.DATA_DIR)
         self.layout = Layout(settings.CLUSTER)
+        self.retention = Retention(load(settings.POLICY), self.layout, lambda: int(time.time() * 1000))
         self.hosts = Hosts(settings.DATA_DIR, stops, self._connect, self.layout) if settings.several_hosts else None
         self.scrubber = Scrubber(settings.DATA_DIR, stops, layout=self.layout)
         self.forwarder = Forwarder(
@@ -85,6 +88,7 @@ class Office:
             self._connect,
             layout=self.layout,
             hear_others=self.hosts.exchange if self.hosts else lambda: None,
+            keep_time=self.retention.keep,
         )
         tell_others = self.hosts.exchange if self.hosts else lambda: None
         self.rights = RightsRoutes.made(
@@ -108,6 +112,7 @@ class Office:
             self.settings.dsn, on_cluster=self.layout.on_cluster, settings=self.layout.client_settings
         )
         schema.apply(client, self.layout, several_hosts=self.settings.several_hosts)
+        self.retention.keep(client)
         return client
 
     def _stop_all(self, client: Client) -> int:
@@ -178,7 +183,8 @@ class Office:
         try:
             client = self._connect()
             try:
-                return schema.inspect(client, self.layout) | {"error": ""}
+                found = schema.inspect(client, self.layout)
+                return found | {"drift": found["drift"] + self.retention.drift(client), "error": ""}
             finally:
                 client.close()
         except (StoreError, *store.Failure) as error:

@@ -14,14 +14,18 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 from starlette.responses import HTMLResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from ..app import ConsentGateway, running_office
+from ..app import ConsentGateway, now_ms, running_office
+from ..config.conditions import Finding as State
+from ..config.conditions import check
+from ..config.policy_file import load
 from ..config.settings import Settings
 from ..record.salts import memory_dir
-from ..rule.errors import ConsentGatewayError
+from ..rule.errors import ConfigError, ConsentGatewayError
 from .common import ask_office, console, no_installation, read_settings
 
 _CANARY = "203.0.113.77"  # RFC 5737: nobody's
@@ -45,7 +49,7 @@ def doctor() -> None:
     Each line says what to do. Ends with 1 when something is wrong, so that a monitor can run it.
     """
     settings = read_settings()
-    findings = [*_files(settings), *_proxies(settings)]
+    findings = [*_files(settings), *_policy(settings), *_proxies(settings)]
     books: list[list[Any]] = []
     try:
         if not no_installation(settings):
@@ -59,7 +63,8 @@ def doctor() -> None:
         findings.append(Finding("bad", f"the back office: {error}", "its log says more; is another one running?"))
     findings += _canary(settings)
     for grade, words, advice in findings:
-        console.print(f"{_MARK[grade]} {words}" + (f"\n    → {advice}" if advice else ""), soft_wrap=True)
+        more = f"\n    → {escape(advice)}" if advice else ""
+        console.print(f"{_MARK[grade]} {escape(words)}{more}", soft_wrap=True)
     if books:
         console.print("\nThe books of this host", style="bold")
         console.print(_books_table(books))
@@ -95,6 +100,23 @@ def _files(settings: Settings) -> Iterator[Finding]:
             yield Finding("good", f"salts lie in memory, in {memory}")
     if time.time() < 1_760_000_000:
         yield Finding("bad", "the clock of this host is years behind", "set it: consents and retention depend on it")
+
+
+def _policy(settings: Settings) -> Iterator[Finding]:
+    try:
+        policy = load(settings.POLICY)
+    except ConfigError as error:
+        yield Finding("bad", f"the policy: {error}", "no site starts with it")
+        return
+    found = check(policy.as_of(now_ms()), settings.PREFIXES)
+    unmet = [one.words for one in found if one.finding is State.UNMET]
+    name = settings.POLICY or f"the preset {policy.preset}"
+    if unmet:
+        words = f"the policy ({name}) leaves open: {unmet[0][0].lower()}{unmet[0][1:]}"
+        more = f"; and {len(unmet) - 1} more" if len(unmet) > 1 else ""
+        yield Finding("note", words + more, "consent-gateway policy check says all of it")
+    else:
+        yield Finding("good", f"the policy ({name}), version {policy.in_force(now_ms()).version} is in force")
 
 
 def _proxies(settings: Settings) -> Iterator[Finding]:

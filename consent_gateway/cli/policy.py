@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
@@ -59,13 +60,13 @@ def check_policy(path: File = None) -> None:
 
     For example: consent-gateway policy check policy.toml
     """
-    policy = _load(path)
+    policy = _load(path).as_of(now_ms())
     found = check(policy, read_settings().PREFIXES)
     console.print(f"The policy is well formed; its preset is {policy.preset}. Not legal advice.\n", markup=False)
     for condition in found:
         style, width = _STYLE[condition.finding], len(Finding.CONTESTED)
         console.print(f"[{style}]{condition.finding:<{width}}[/]  {condition.words} [dim]({condition.source})[/]")
-        console.print(Padding(condition.why, (0, 0, 0, width + 2)), style="dim")
+        console.print(Padding(escape(condition.why), (0, 0, 0, width + 2)), style="dim")
     counts = {finding: sum(one.finding is finding for one in found) for finding in Finding}
     console.print(f"\n{', '.join(f'{count} {finding}' for finding, count in counts.items())}.")
     if counts[Finding.UNMET]:
@@ -82,15 +83,17 @@ def show(
     """
     policy = _load(path)
     now = now_ms()
-    notice = make(policy, policy.in_force(now), language.value)
-    console.print(f"[bold]{notice['title']}[/bold]: {notice['controller']['name']}\n\n{notice['text']}\n")
+    notice = make(policy.as_of(now), policy.in_force(now), language.value)
+    console.print(f"[bold]{notice['title']}[/bold]: {escape(notice['controller']['name'])}\n\n{notice['text']}\n")
     table = Table(box=None, header_style="dim", pad_edge=False)
     for name in ("purpose", "name", "basis", "asked", "gates", "kept", "cookies"):
         table.add_column(name, overflow="fold")
     for one in notice["purposes"]:
         cookies = ", ".join(cookie["name"] for cookie in one["cookies"])
         answers = ["yes" if one[key] else "no" for key in ("asked", "gates")]
-        table.add_row(one["id"], one["name"], one["basis"].replace("_", " "), *answers, one["retention"], cookies)
+        table.add_row(
+            one["id"], escape(one["name"]), one["basis"].replace("_", " "), *answers, one["retention"], escape(cookies)
+        )
     console.print(table)
     versions = Table(box=None, header_style="dim", pad_edge=False)
     for name in ("version", "announced", "effective", "asks again", "now"):

@@ -18,9 +18,10 @@ from typing import Any
 
 from ..rule.columns import COLUMNS
 from ..rule.purposes import ACCOUNTABILITY, ANALYTICS
-from .policy import LANGUAGES, Policy, PolicyPurpose, Version
+from .policy import LANGUAGES, Policy, PolicyCookie, PolicyPurpose, Version
 
 FALLBACK = "en"
+CHOICE_COOKIE = "__Host-cg"  # as the policy names it
 _WORDS = Path(__file__).parent / "words"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _DAYS_A_MONTH, _DAYS_A_YEAR = 30.4, 365.25
@@ -71,7 +72,7 @@ class Notices:
         version = self._policy.in_force(now)
         made: dict[str, str] = {}
         for language in LANGUAGES:
-            document = make(self._policy, version, language)
+            document = make(self._policy.under(version), version, language)
             data = encode(document)
             digest = sha256(data).hexdigest()
             self._by_hash[digest], self._language_of[digest] = data, language
@@ -154,8 +155,6 @@ def make(policy: Policy, version: Version, language: str) -> Document:
 
 def _purpose(policy: Policy, purpose: PolicyPurpose, language: str) -> Document:
     say = words("notice", language)
-    days = purpose.retention_days
-    kept = duration(days, language)
     return {
         "id": purpose.id,
         "name": purpose.names[language],
@@ -167,17 +166,25 @@ def _purpose(policy: Policy, purpose: PolicyPurpose, language: str) -> Document:
         "role": purpose.role,
         "acts_for": purpose.acts_for[language] if purpose.acts_for else "",
         "data": _data(policy, purpose, language),
-        "retention": kept,
+        "retention": duration(policy.retention_days(purpose.id), language),
         "cookies": [
             {
                 "name": cookie.name,
                 "text": cookie.words[language],
-                "duration": duration(cookie.days, language) if cookie.days else say["session"],
+                "duration": _lives(policy, cookie, language),
             }
             for cookie in purpose.cookies
         ],
         "services": [service.model_dump() for service in purpose.services],
     }
+
+
+def _lives(policy: Policy, cookie: PolicyCookie, language: str) -> str:
+    """How long a cookie lives; that of the choice as long as the choice is remembered."""
+    say = words("notice", language)
+    if cookie.name == CHOICE_COOKIE:
+        return str(say["choice_cookie"].format(months=months(policy.consent_months, language)))
+    return duration(cookie.days, language) if cookie.days else str(say["session"])
 
 
 def _data(policy: Policy, purpose: PolicyPurpose, language: str) -> list[str]:
@@ -186,7 +193,7 @@ def _data(policy: Policy, purpose: PolicyPurpose, language: str) -> list[str]:
     groups = dict.fromkeys(column.group for column in COLUMNS if column.purpose == purpose.id)
     told = [names[group] for group in groups]
     if purpose.id == ACCOUNTABILITY:
-        told.append(names["choice"])
+        told.append(f"{names['choice']} ({duration(policy.ledger_days, language)})")
     if purpose.id == ANALYTICS:
         index = list(groups).index("address")
         told[index] = f"{told[index]} ({duration(policy.address_days, language)})"

@@ -14,16 +14,29 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
-from ..rule.columns import ADDRESS_DAYS, RETENTION_DAYS
+from ..rule.columns import ADDRESS_DAYS, RETENTION_DAYS, Column
 from ..rule.consent import Terms
 from ..rule.purposes import ACCOUNTABILITY, ANALYTICS, MEASUREMENT, LegalBasis
 
 LANGUAGES = ("nl", "fr", "de", "en")
 MOST_MONTHS = 13  # that a choice may be remembered (CNIL 2020-091 and -092; EDPB Taskforce)
-MOST_MEASUREMENT_DAYS = 761  # 25 months
+MOST_MEASUREMENT_DAYS = RETENTION_DAYS[MEASUREMENT]  # 25 months at the shortest
 _COOKIE_ROOM = 150  # bytes of the cookie for version and purposes: it has 300 in all
+# what a version may change while the site runs; all else holds from its start
+CHANGING = frozenset(
+    {"controller", "dpo", "authority", "purposes", "recipients", "storage", "automated_decisions", "address_days"}
+)
 _BASES = {MEASUREMENT: "legitimate_interest", ANALYTICS: "consent", ACCOUNTABILITY: "legal_obligation"}
 
 Id = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
@@ -144,7 +157,7 @@ class PolicyPurpose(_Part):
         if self.gates and self.basis is not LegalBasis.CONSENT:
             raise ValueError(f"gates with basis {self.basis.value}: allowed is consent, which a gate waits for")
         if self.id in RETENTION_DAYS:
-            most = MOST_MEASUREMENT_DAYS if self.id != ANALYTICS else RETENTION_DAYS[ANALYTICS]
+            most = RETENTION_DAYS[self.id]
             if self.retention_days > most:
                 raise ValueError(f"retention_days is {self.retention_days}: allowed for {self.id} are {most} at most")
         if (self.role == "processor") != (self.acts_for is not None):
@@ -158,7 +171,8 @@ class PolicyPurpose(_Part):
 
 
 class Version(_Part):
-    """One version of the policy. A material one asks again, for what it `touches`: all when it names none."""
+    """One version of the policy. A material one asks again, for what it `touches`: all when it names none. `policy` is
+    what it changes, laid over what stood before and in force from its day on; `without` are purposes that end."""
 
     version: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,32}$")]
     announced: date
@@ -166,6 +180,16 @@ class Version(_Part):
     material: bool = False
     touches: tuple[Id, ...] = ()
     changes: Words | None = None
+    policy: dict[str, Any] = Field(default_factory=dict)
+    without: tuple[Id, ...] = ()
+
+    @field_validator("policy")
+    @classmethod
+    def _may_change(cls, value: dict[str, Any]) -> dict[str, Any]:
+        fixed = sorted(value.keys() - CHANGING)
+        if fixed:
+            raise ValueError(f"{fixed[0]} can't change with a version: allowed are {', '.join(sorted(CHANGING))}")
+        return value
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -219,6 +243,7 @@ class Policy(_Part):
     recipients: tuple[Recipient, ...] = ()
     storage: Storage = Storage()
     versions: Annotated[tuple[Version, ...], Field(min_length=1)]
+    _as_of: dict[str, Policy] = PrivateAttr(default_factory=dict)  # by version, where one changes something
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -243,7 +268,7 @@ class Policy(_Part):
             if later.changes is None:
                 raise ValueError(f"versions: {later.version} lacks changes, a line on what is new")
         for version in self.versions:
-            unknown = set(version.touches) - self.asked
+            unknown = set(version.touches) - self.asked - _named_by(self.versions)
             if unknown:
                 raise ValueError(f"versions: {version.version} touches {sorted(unknown)[0]}, which rests on no consent")
         size = len(":".join(sorted(self.asked))) + max(map(len, names))
@@ -275,12 +300,32 @@ class Policy(_Part):
         return next(purpose for purpose in self.purposes if purpose.id == name)
 
     def retention_days(self, purpose: str) -> int:
-        return self.purpose(purpose).retention_days
+        """How long data of a purpose is kept. What is in `events` goes with its row, when `measurement` ends."""
+        days = self.purpose(purpose).retention_days
+        return min(days, self.purpose(MEASUREMENT).retention_days) if purpose in RETENTION_DAYS else days
+
+    def column_days(self, column: Column) -> int:
+        """How long a column is kept: never over what the register allows."""
+        own = self.address_days if column.days else column.kept_days
+        return min(own, column.kept_days, self.retention_days(column.purpose))
 
     def in_force(self, now: int) -> Version:
         """The version in force at a moment (milliseconds, UTC); before the first one that one."""
         due = [version for version in self.versions if version.effective_ms <= now]
         return due[-1] if due else self.versions[0]
+
+    def as_of(self, now: int) -> Policy:
+        """The policy with what the version in force at a moment, and those before it, have changed."""
+        return self.under(self.in_force(now))
+
+    def under(self, version: Version) -> Policy:
+        """The policy as it is under one of its versions."""
+        return self._as_of.get(version.version, self)
+
+    def with_versions(self, made: Mapping[str, Policy]) -> Self:
+        """This, knowing what it is under each version that changes something."""
+        self._as_of.update(made)
+        return self
 
     def announced(self, now: int) -> Version | None:
         """The next version, once it is announced."""
@@ -297,11 +342,11 @@ class Policy(_Part):
         names = [one.version for one in self.versions]
         current = names.index(self.in_force(now).version)
         if version not in names:
-            return self.asked
+            return self.as_of(now).asked
         touched: set[str] = set()
         for later in self.versions[names.index(version) + 1 : current + 1]:
             if later.material:
-                touched |= set(later.touches) or self.asked
+                touched |= set(later.touches) or self.under(later).asked
         return frozenset(touched)
 
 
@@ -310,45 +355,31 @@ class InForce:
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
-        self._known: tuple[int, int, Terms] = (0, 0, Terms("", frozenset()))  # one value: no thread sees half of it
+        self._known: tuple[int, int, Terms, Policy] = (0, 0, Terms("", frozenset()), policy)  # never half of it
 
     def __call__(self, now: int) -> Terms:
-        first, end, terms = self._known
-        if not first <= now < end:
+        return self._at(now)[2]
+
+    def policy(self, now: int) -> Policy:
+        """The policy as it is in force then."""
+        return self._at(now)[3]
+
+    def _at(self, now: int) -> tuple[int, int, Terms, Policy]:
+        known = self._known
+        if not known[0] <= now < known[1]:
             policy = self._policy
-            version = policy.in_force(now)
+            version, now_so = policy.in_force(now), policy.as_of(now)
             touched = {one.version: policy.touched_since(one.version, now) for one in policy.versions}
-            terms = Terms(version.version, policy.asked, touched)
-            self._known = (version.effective_ms, policy.changes_at(now), terms)
-        return terms
+            terms = Terms(version.version, now_so.asked, touched)
+            known = self._known = (version.effective_ms, policy.changes_at(now), terms, now_so)
+        return known
+
+
+def _named_by(versions: tuple[Version, ...]) -> set[str]:
+    """The purposes that versions bring or change."""
+    told = [version.policy.get("purposes") for version in versions]
+    return {str(one.get("id")) for purposes in told if isinstance(purposes, list) for one in purposes if "id" in one}
 
 
 def _midnight(day: date) -> int:
     return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000)
-
-
-def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """One policy laid over another: tables are joined, purposes by their id; all else of the upper one counts."""
-    joined = dict(below)
-    for key, value in above.items():
-        old = joined.get(key)
-        if key == "purposes" and isinstance(old, list) and isinstance(value, list):
-            joined[key] = _purposes(old, value)
-        elif isinstance(old, dict) and isinstance(value, dict):
-            joined[key] = merged(old, value)
-        else:
-            joined[key] = value
-    return joined
-
-
-def _purposes(below: list[Any], above: list[Any]) -> list[Any]:
-    own: dict[Any, Any] = {one.get("id"): one for one in below if isinstance(one, dict)}
-    result: list[Any] = list(below)
-    for one in above:
-        name = one.get("id") if isinstance(one, dict) else None
-        if name in own and own[name] in result:
-            result[result.index(own[name])] = merged(own[name], one)
-            own.pop(name)  # a second one of this name stands beside it, and is refused
-        else:
-            result.append(one)
-    return result

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..rule.columns import COLUMNS
-from ..rule.purposes import ANALYTICS
+from ..rule.columns import BY_NAME, COLUMNS
+from ..rule.purposes import ACCOUNTABILITY, ANALYTICS
 from .notices import make
 from .policy import Policy
 
@@ -22,7 +22,7 @@ SECURITY = (
 
 def record(policy: Policy, now: int, language: str = "en") -> dict[str, Any]:
     """What Art. 30(1) asks for; (2) where the role is that of a processor. `now` in milliseconds, UTC."""
-    version = policy.in_force(now)
+    version, policy = policy.in_force(now), policy.as_of(now)
     notice = make(policy, version, language)
     activities = [
         {
@@ -41,8 +41,8 @@ def record(policy: Policy, now: int, language: str = "en") -> dict[str, Any]:
                 for service in purpose.services
                 if service.safeguard
             ],
-            "kept_days": purpose.retention_days,
-            "shorter": {"address": policy.address_days} if purpose.id == ANALYTICS else {},
+            "kept_days": policy.retention_days(purpose.id),
+            "besides": _besides(policy, purpose.id),
         }
         for purpose, told in zip(policy.purposes, notice["purposes"], strict=True)
     ]
@@ -61,6 +61,13 @@ def record(policy: Policy, now: int, language: str = "en") -> dict[str, Any]:
     }
 
 
+def _besides(policy: Policy, purpose: str) -> dict[str, int]:
+    """What of a purpose has days of its own."""
+    if purpose == ANALYTICS:
+        return {"address": policy.column_days(BY_NAME["address"])}
+    return {"the record of a choice, from its end": policy.ledger_days} if purpose == ACCOUNTABILITY else {}
+
+
 def markdown(record: dict[str, Any]) -> str:
     """The same for people."""
     about = record["controller"]
@@ -77,7 +84,7 @@ def markdown(record: dict[str, Any]) -> str:
     )
     for one in record["activities"]:
         lines += ["", f"## {one['purpose']} (`{one['id']}`)", "", one["description"], ""]
-        kept = f"{one['kept_days']} days" + "".join(f"; {what} {days} days" for what, days in one["shorter"].items())
+        kept = f"{one['kept_days']} days" + "".join(f"; {what} {days} days" for what, days in one["besides"].items())
         transfers = [f"{to['to']} ({to['country']}){_under(to['safeguard'])}" for to in one["transfers"]]
         lines += _list(
             [

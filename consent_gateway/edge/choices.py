@@ -82,7 +82,7 @@ class Choices:
             before,
             choice.action,
             choice.purposes,
-            purposes=self._policy.asked,
+            purposes=self._edge.terms(now).asked,
             signal=arrival.signal,
             now=now,
             new_id=urlsafe_b64encode(os.urandom(16)).decode().rstrip("="),
@@ -133,7 +133,7 @@ class Choices:
         anew = seen.status is Status.INVALIDATED or seen.touched
         return {
             "status": seen.status.value,
-            "purposes": {name: seen.permits(name) for name in (MEASUREMENT, *sorted(self._policy.asked))},
+            "purposes": {name: seen.permits(name) for name in (MEASUREMENT, *sorted(terms.asked))},
             "objection": seen.objection,
             "ask": seen.ask,
             "touches": sorted(terms.since(consent.policy_version)) if anew else [],
@@ -153,11 +153,12 @@ class Choices:
 
     def _refusal(self, choice: WireChoice, site: str) -> dict[str, str] | None:
         """What makes a choice of the right form impossible: the field and why."""
+        policy = self._edge.terms.policy(int(time.time() * 1000))
         for name in choice.purposes:
-            if name not in self._policy.asked:
+            if name not in policy.asked:
                 why = "measurement rests on legitimate interest: use the action object or unobject"
                 if name != MEASUREMENT:
-                    why = "rests on no consent" if self._policy.basis_of(name) else "no such purpose"
+                    why = "rests on no consent" if policy.basis_of(name) else "no such purpose"
                 return {"field": f"purposes.{name}", "why": why}
         if choice.action is Action.SAVE and not choice.purposes:
             return {"field": "purposes", "why": "save needs at least one purpose"}
@@ -190,7 +191,7 @@ class Choices:
             "supersedes": ended[0] if ended else "",
             "purposes": {
                 name: {"granted": name in after.granted, "basis": LegalBasis.CONSENT.value}
-                for name in sorted(self._policy.asked)
+                for name in sorted(self._edge.terms(now).asked)
             },
             "objection": after.objection,
             "policy_version": self._edge.terms(now).version,

@@ -77,7 +77,7 @@ class SeenConsent:
 
 @dataclass
 class Edge:
-    """What one worker of the site holds."""
+    """What one worker of the site holds. `terms` says what of the policy is in force at a moment."""
 
     settings: Settings
     desk: Desk
@@ -179,7 +179,7 @@ class _Visit:
         self._kind: str | None = None
         self._status = self._view_id = 0
         self._server_ms = 0.0
-        self.seen = SeenConsent(self._consent, edge.policy.bases)
+        self.seen = SeenConsent(self._consent, edge.terms.policy(self._at).bases)
         settings = edge.settings
         self.shown: Scope = scope
         if settings.SCRUB_SCOPE:

@@ -16,6 +16,7 @@ from hashlib import sha256
 
 from itsdangerous import BadSignature, Signer
 
+from ..config.policy import MOST_MONTHS
 from ..rule.consent import UNKNOWN, Consent, Status, Terms, stricter
 
 MAX_BYTES = 300
@@ -111,12 +112,13 @@ class Cookies:
         return consent, self._until(consent)
 
     def _until(self, consent: Consent) -> int:
-        """A grant counts for `months` from its moment, a refusal from the end of its month (so never shorter)."""
+        """A grant counts for `months` from its moment, a refusal from the end of its month (so never shorter, but for
+        the most that is allowed: 13 months from any day of it)."""
         if consent.status is Status.GIVEN:
             return add_months(consent.given_at, self._months)
         year, month = map(int, consent.month.split("-"))
         last = datetime(year, month, monthrange(year, month)[1], 23, 59, 59, tzinfo=UTC)
-        return add_months(int(last.timestamp() * 1000), self._months)
+        return add_months(int(last.timestamp() * 1000), min(self._months, MOST_MONTHS - 1))
 
 
 def _encode(consent: Consent) -> bytes:

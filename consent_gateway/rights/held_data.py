@@ -101,7 +101,7 @@ def export(rows: list[Row], keys: Keys, policy: Policy, language: str) -> dict[s
                 "purpose": policy.purpose(column.purpose).names[language],
                 "basis": say["basis"][policy.purpose(column.purpose).basis.value],
                 "source": column.source,
-                "kept_days": min(column.days or policy.retention_days(column.purpose), column.kept_days),
+                "kept_days": policy.column_days(column),
             }
             for column in COLUMNS
         ],

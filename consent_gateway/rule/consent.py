@@ -88,14 +88,15 @@ class Consent:
         return self.status in (Status.UNKNOWN, Status.EXPIRED, Status.INVALIDATED) or bool(self.touched)
 
     def under_terms(self, terms: Terms) -> Consent:
-        """This state as the policy in force sees it: without what a material change has touched since. Nothing is
-        left of a choice that it touched whole, a refusal too: then it is asked anew."""
+        """This state as the policy in force sees it: without what a material change has touched since, and without
+        purposes that it no longer asks for. Nothing is left of a choice that it touched whole, a refusal too: then it
+        is asked anew."""
         if self.policy_version == terms.version or self.status is Status.UNKNOWN:
             return self
-        touched = terms.since(self.policy_version)
-        if not touched:
+        touched, left = terms.since(self.policy_version), self.granted & terms.asked
+        if not touched and left == self.granted:
             return self
-        left = self.granted - touched
+        left -= touched
         if left:
             return replace(self, granted=left, touched=touched)
         return Consent(Status.INVALIDATED, objection=self.objection, policy_version=self.policy_version)

@@ -13,6 +13,7 @@ import gzip
 import io
 import json
 import os
+import re
 import tarfile
 import time
 from collections.abc import Callable, Iterator
@@ -186,9 +187,12 @@ def _pieces(client: Client, table: str, columns: list[str]) -> Iterator[tuple[by
 def _documents(data_dir: Path, policy: Path | None) -> Iterator[tuple[str, bytes]]:
     """The ledger with its stops, the register of requests, the notices that were shown, and the policy."""
     Notices(load(policy), data_dir, lambda: int(time.time() * 1000))  # puts those of now beside the earlier ones
+    own = "" if policy is None else _plain(policy.name)
     for folder in ("ledger", "notices", "policy", "rights"):
         for path in sorted((data_dir / folder).glob("*")):
             if path.is_file() and path.name[0] != "." and path.suffix != ".tmp" and path.name not in _NOT_KEPT:
+                if (folder, path.name) == ("policy", own):
+                    continue  # that of an earlier backup, under the name of the one in force
                 yield f"{folder}/{path.name}", _at_rest(path)
     stops = Stops(data_dir)
     try:
@@ -197,7 +201,12 @@ def _documents(data_dir: Path, policy: Path | None) -> Iterator[tuple[str, bytes
     finally:
         stops.close()
     if policy is not None:
-        yield f"policy/{policy.name}", policy.read_bytes()
+        yield f"policy/{own}", policy.read_bytes()
+
+
+def _plain(name: str) -> str:
+    """A file's name as a backup may hold it."""
+    return re.sub(r"[^A-Za-z0-9._-]|^[._-]+", "", name) or "policy.toml"
 
 
 def _at_rest(path: Path) -> bytes:

@@ -73,12 +73,14 @@ class Forwarder:
         *,
         layout: Layout = SINGLE,
         hear_others: Callable[[], None] = lambda: None,
+        keep_time: Callable[[Client], None] = lambda client: None,
     ) -> None:
         self._spool, self._tally, self._scrubber = spool, tally, scrubber
         self.progress = Progress()
         self.holder = Holder(stops, layout, scrubber.expect)
         self._sealer = Sealer(spool, stops, tally, self.progress)
         self._connect, self._layout, self._hear_others = connect, layout, hear_others
+        self._keep_time = keep_time  # what is due by the clock, with a client that is there anyway
         self._client: Client | None = None
         self._wake = threading.Event()
         self._end = threading.Event()
@@ -129,6 +131,8 @@ class Forwarder:
                 self._in_store(self.holder.move)
             if self._scrubber.due():
                 self._scrub()
+            if self._client is not None:
+                self._in_store(self._keep_time)
             return self.pending()
 
     @contextmanager

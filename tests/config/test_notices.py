@@ -71,6 +71,16 @@ def test_every_purpose_says_its_basis_its_data_and_for_how_long(language: str) -
     assert any("30" in entry for entry in NOTICES.document(language)["purposes"][1]["data"]), "the address's own days"
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_how_long_a_choice_is_kept_comes_from_the_policy(language: str) -> None:
+    policy = parse("consent_months = 4\nledger_days = 1096\n")
+    told = Notices(policy, None, lambda: NOW).document(language)["purposes"][2]
+    own, later = told["cookies"]
+    assert (own["name"], later["name"]) == ("__Host-cg", "cg-later") and own["duration"].startswith("4 ")
+    assert later["duration"] == words("notice", language)["session"]
+    assert duration(1096, language) in told["data"][-1], "the record of a choice outlives the rows"
+
+
 def test_every_group_of_the_register_has_a_word_in_every_language() -> None:
     for language in LANGUAGES:
         assert {column.group for column in COLUMNS} <= words("notice", language)["data"].keys()

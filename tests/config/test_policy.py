@@ -95,6 +95,11 @@ def test_every_preset_is_a_whole_policy(preset: str) -> None:
 
 
 MEASUREMENT = '[[purposes]]\nid = "measurement"\n'
+MEASURED_LONGER = """
+[[versions.policy.purposes]]
+id = "measurement"
+retention_days = 900
+"""
 REFUSED = [
     # what is written, the line, what the sentence names
     (f"{MEASUREMENT}stores_on_device = true", 3, "stores_on_device", "ePrivacy 5(3)"),
@@ -107,7 +112,7 @@ REFUSED = [
     (f'{MEASUREMENT}basis = "consent"', 3, "basis", "allowed is legitimate_interest"),
     (MARKETING + "preselected = true", 0, "preselected", "Planet49"),
     ("\n\nconsent_months = 14", 3, "consent_months", "13"),
-    (f"{MEASUREMENT}retention_days = 762", 3, "retention_days", "761"),
+    (f"{MEASUREMENT}retention_days = 759", 3, "retention_days", "758"),
     ('[[purposes]]\nid = "analytics"\nretention_days = 394', 3, "retention_days", "393"),
     (MARKETING.replace(f"names = {WORDS}", 'names = {nl = "a", fr = "b", de = "c"}'), 7, "names", "en is missing"),
     (MARKETING.replace(f"names = {WORDS}", 'names = {nl = "a", fr = "b", de = "c", en = " "}'), 7, "names", "en is"),
@@ -125,6 +130,11 @@ REFUSED = [
     (VERSIONS.replace('version = "4"', 'version = "3"'), 2, "versions", "stands twice"),
     (VERSIONS.replace('touches = ["analytics"]', 'touches = ["other"]'), 2, "other", "rests on no consent"),
     ("versions = []", 1, "versions", "at least 1"),
+    (VERSIONS + "[versions.policy]\nconsent_months = 12", 28, "consent_months", "can't change with a version"),
+    (VERSIONS + "[versions.policy.controller]\nfax = '1'", 28, "fax", "is no key"),
+    (VERSIONS + MEASURED_LONGER, 30, "measurement", "758"),
+    (VERSIONS + 'without = ["marketing"]', 27, "without", "no such purpose"),
+    (VERSIONS + 'without = ["measurement"]', 0, "measurement is missing", ""),
     ("a = [", 0, "TOML", ""),
     ('"\\u0000" = 1', 0, "", ""),
     ("[" * 5000, 0, "TOML", ""),
@@ -258,6 +268,57 @@ def test_a_material_change_asks_again_for_what_it_touches(
     assert refused.ask == ask and refused.granted == set()
 
 
+BRINGS = f"""
+[[versions]]
+version = "1"
+announced = 2026-01-01
+effective = 2026-01-01
+
+[[versions]]
+version = "2"
+announced = 2026-02-01
+effective = 2026-03-01
+material = true
+touches = ["marketing"]
+changes = {WORDS}
+[versions.policy.controller]
+email = "new@shop.example"
+{MARKETING.replace("[[purposes]]", "[[versions.policy.purposes]]")}
+[[versions.policy.purposes]]
+id = "measurement"
+retention_days = 100
+
+[[versions]]
+version = "3"
+announced = 2026-04-01
+effective = 2026-05-01
+changes = {WORDS}
+without = ["marketing"]
+"""
+
+
+def test_what_a_version_changes_holds_from_its_day_on() -> None:
+    policy = parse(BRINGS)
+    before, during, after = (policy.as_of(at(day)) for day in ("2026-02-28T23:59:59", "2026-03-01", "2026-05-01"))
+    assert [sorted(one.asked) for one in (before, during, after)] == [["analytics"], sorted(BOTH), ["analytics"]]
+    assert (before.controller.email, during.controller.email) == ("", "new@shop.example")
+    assert [one.retention_days("measurement") for one in (before, during, after)] == [758, 100, 100]
+    assert during.retention_days("analytics") == 100, "what is in a row goes with it"
+    in_force = InForce(policy)
+    assert in_force(at("2026-03-01")).asked == BOTH and in_force.policy(at("2026-03-01")) is during
+
+
+def test_a_purpose_that_comes_is_asked_for_and_one_that_goes_is_no_longer_granted() -> None:
+    in_force = InForce(parse(BRINGS))
+    analytics = frozenset(["analytics"])
+    old = Consent(Status.GIVEN, analytics, consent_id="i" * 22, given_at=at("2026-01-02"), policy_version="1")
+    seen = old.under_terms(in_force(at("2026-03-01")))
+    assert seen.granted == analytics and seen.touched == {"marketing"} and seen.ask
+    both = Consent(Status.GIVEN, BOTH, consent_id="i" * 22, given_at=at("2026-03-02"), policy_version="2")
+    left = both.under_terms(in_force(at("2026-05-01")))
+    assert left.granted == analytics and not left.ask, "nobody is asked because a purpose ended"
+
+
 def test_the_line_of_a_key() -> None:
     text = "a = 1\n[b]\nc = 1\n[[d]]\ne = 1\n[[d]]\nf = 1\n[d.g]\nh = 1\n"
     places = {
@@ -296,6 +357,14 @@ def test_the_example_of_an_insurance_technology_company_says_all_of_it() -> None
     assert policy.purpose("assistant").role == "processor" and policy.controller.role == "controller"
     assert len(policy.recipients) == 4 and not policy.automated_decisions
     assert [one.words for one in check(policy, Prefixes()) if one.finding is Finding.UNMET] == []
+
+
+def test_nothing_is_said_to_be_kept_shorter_than_it_is() -> None:
+    made = {
+        one["id"]: one for one in record(parse("ledger_days = 1000\naddress_days = 7"), at("2026-11-01"))["activities"]
+    }
+    assert made["accountability"]["besides"] == {"the record of a choice, from its end": 1000}
+    assert made["analytics"]["besides"] == {"address": 7} and made["analytics"]["kept_days"] == 393
 
 
 def test_the_record_of_processing_comes_from_policy_and_register() -> None:

@@ -169,6 +169,15 @@ def test_a_refusal_is_remembered_six_months_at_least(month: str, last: str) -> N
     assert read(header, now=moment(f"{last}T23:59:59")).status is Status.EXPIRED
 
 
+@pytest.mark.parametrize("day", ["2026-11-01", "2026-11-30", "2028-02-29"])
+def test_no_choice_is_remembered_for_over_13_months(day: str) -> None:
+    now = moment(f"{day}T00:00:00")
+    for consent in (replace(GIVEN, given_at=now), replace(REFUSED, month=day[:7])):
+        line = Cookies(["s" * 40], months=13).write(consent, "shop", secure=True, now=now)
+        age = int(line.partition("Max-Age=")[2].partition(";")[0])
+        assert add_months(now, 6) < now + age * 1000 <= add_months(now, 13)
+
+
 def test_an_objection_outlives_the_choice_beside_it() -> None:
     objected = replace(GIVEN, objection=True)
     later = moment("2028-01-01T00:00:00")
