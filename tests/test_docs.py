@@ -26,7 +26,7 @@ def test_every_setting_is_in_the_readme() -> None:
 
 
 def test_the_readmes_policy_is_one() -> None:
-    (text,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    text = "\n".join(re.findall(r"```toml\n(.*?)```", README, re.DOTALL))
     assert parse(text).preset == "belgium-strict"
 
 

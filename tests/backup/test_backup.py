@@ -55,9 +55,10 @@ def new_office(
     monkeypatch.setattr(store, "prepare", lambda data_dir: None)  # it moves the process
     made: list[Office] = []
 
-    def new(name: str) -> Office:
+    def new(name: str, **more: Any) -> Office:
         (tmp_path / name).mkdir(exist_ok=True)
-        office = Office(Settings(DATA_DIR=tmp_path / name, KEYS_DIR=tmp_path / f"{name}-keys", DSN=double.dsn))
+        own = {"DATA_DIR": tmp_path / name, "KEYS_DIR": tmp_path / f"{name}-keys", "DSN": double.dsn}
+        office = Office(Settings(**own | more))
         made.append(office)
         return office
 
@@ -112,6 +113,27 @@ def test_all_comes_back_as_it_was(
     ask(office, "TRUNCATE TABLE events")
     assert restore(office, target)["rows"] == 500
     assert ask(office, SUM) == before
+
+
+def test_the_policy_comes_back_beside_the_notices_that_came_from_it(
+    new_office: Callable[..., Office], tmp_path: Path
+) -> None:
+    """And one that came back does not stand in the way of the next backup, under whatever name it has."""
+    policy = tmp_path / "our policy (2026).toml"
+    policy.write_text('[controller]\nname = "A shop"\n')
+    office = new_office("a", POLICY=policy)
+    ask(office, FILL.format(rows=5))
+    back_up(office, tmp_path / "first")
+    notices = {path.name for path in (tmp_path / "a" / "notices").iterdir()}
+    other = new_office("b", POLICY=policy)
+    restore(other, tmp_path / "first", replace=True)
+    kept = tmp_path / "b" / "policy" / "ourpolicy2026.toml"
+    assert kept.read_text() == policy.read_text()
+    assert {path.name for path in (tmp_path / "b" / "notices").iterdir()} == notices and len(notices) == 4
+    policy.write_text('[controller]\nname = "Another shop"\n')
+    back_up(other, tmp_path / "second")
+    restore(office, tmp_path / "second", replace=True)
+    assert (tmp_path / "a" / "policy" / kept.name).read_text() == policy.read_text()
 
 
 def test_it_overwrites_nothing_and_leaves_no_draft(new_office: Callable[[str], Office], tmp_path: Path) -> None:
