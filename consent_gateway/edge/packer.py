@@ -51,6 +51,7 @@ _PAIRS = {"(": ")", "[": "]", "{": "}"}
 
 
 _TOP = -1
+_Places = set[tuple[int, str]]  # the statement in which a name is declared, and the name
 _Names = dict[tuple[int, str], str]  # the short one, by the statement in which it is declared (or _TOP) and the name
 
 
@@ -149,10 +150,10 @@ def _tokens(text: str, statement: int = 0) -> list[_Token]:
     return tokens
 
 
-def _read_names(tokens: list[_Token]) -> tuple[set[str], set[str]]:
+def _read_names(tokens: list[_Token]) -> tuple[set[str], _Places]:
     """The names that we declare, at the top and within statements, but for methods. Marks what each token is."""
     top: set[str] = set()
-    local: set[str] = set()
+    local: _Places = set()
     methods: set[str] = set()
     statement = 0
     closes = _closing(tokens)
@@ -168,27 +169,29 @@ def _read_names(tokens: list[_Token]) -> tuple[set[str], set[str]]:
         token.statement = statement
         if not stack and (token.text == ";" or (token.text == "}" and after not in _GOES_ON)):
             statement += 1
-        found = local if stack else top
+        inner: set[str] = set()
+        found = inner if stack else top
         if token.text == "=>" and before == ")":
-            local.update(_bound(tokens, closes, opens[index - 1]))
+            inner.update(_bound(tokens, closes, opens[index - 1]))
         elif token.text in ("function", "catch"):
             start = index + 1 + (after != "(")
             if tokens[start].text == "(":
-                local.update(_bound(tokens, closes, start))
+                inner.update(_bound(tokens, closes, start))
         elif token.text in ("const", "let"):
             found.update(_listed(tokens, closes, index + 1))
         if token.kind != "name" or token.text in _KEYWORDS or before in (".", "?."):
-            continue
-        if before in ("function", "class"):
+            pass
+        elif before in ("function", "class"):
             found.add(token.text)
         elif after == "=>":
-            local.add(token.text)
+            inner.add(token.text)
         elif stack[-1:] == ["{"] and before in ("{", ",") and after in (",", "}", "="):
             token.short_form = True
         elif stack and stack[-1] in ("{", "block") and after == "(" and tokens[closes[index + 1] + 1].text == "{":
             methods.add(token.text)
-            local.update(_bound(tokens, closes, index + 1))
-    return top - methods, local - methods - top
+            inner.update(_bound(tokens, closes, index + 1))
+        local.update((token.statement, name) for name in inner)
+    return top - methods, {place for place in local if place[1] not in methods | top}
 
 
 def _closing(tokens: list[_Token]) -> dict[int, int]:
@@ -255,7 +258,7 @@ def _references(tokens: list[_Token]) -> Iterator[_Token]:
             yield token
 
 
-def _short_names(tokens: list[_Token], top: set[str], local: set[str]) -> _Names:
+def _short_names(tokens: list[_Token], top: set[str], local: _Places) -> _Names:
     """Short names for ours, none of them a name that the scripts use otherwise.
 
     What a statement at the top declares within itself is seen by nobody else, so each of them begins again with `a`:
@@ -265,7 +268,7 @@ def _short_names(tokens: list[_Token], top: set[str], local: set[str]) -> _Names
     uses: dict[tuple[int, str], list[bool]] = {}
     taken = set(_KEYWORDS)
     for token in _references(tokens):
-        if token.text in top or token.text in local:
+        if token.text in top or (token.statement, token.text) in local:
             uses.setdefault((_TOP if token.text in top else token.statement, token.text), []).append(token.short_form)
         else:
             taken.add(token.text)

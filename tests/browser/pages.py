@@ -66,6 +66,11 @@ async def hostile(request: Request) -> Response:
     return _page(request, style="/hostile.css")
 
 
+async def around(request: Request) -> Response:
+    """A page that has another of this site in a frame."""
+    return _page(request, '<iframe src="/" title="Another page"></iframe>', csp=FRAMED)
+
+
 async def framed(request: Request) -> Response:
     return HTMLResponse("<!doctype html><html lang=en><title>A film</title><h1>The film</h1></html>")
 
@@ -93,6 +98,7 @@ def site() -> ASGIApp:
                 Route("/long", long),
                 Route("/gated", gated),
                 Route("/hostile", hostile),
+                Route("/around", around),
                 Route("/framed", framed),
                 Route("/style.css", style),
                 Route("/hostile.css", hostile_style),
@@ -100,6 +106,25 @@ def site() -> ASGIApp:
             ]
         )
     )
+
+
+def changed(effective: str) -> str:
+    """The policy with a second version, which asks anew for one purpose of two."""
+    words = ", ".join(f'{lang} = "Something new ({lang})."' for lang in LANGUAGES)
+    return f"""{POLICY}
+[[versions]]
+version = "1"
+announced = 2026-01-01
+effective = 2026-01-01
+
+[[versions]]
+version = "2"
+announced = 2026-01-02
+effective = {effective}
+material = true
+touches = ["analytics"]
+changes = {{{words}}}
+"""
 
 
 WORDS = '{nl = "Filmpjes van anderen", fr = "Films tiers", de = "Filme von anderen", en = "Films of others"}'

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from urllib.parse import unquote
 
 from playwright.sync_api import BrowserContext, Page, Route
 
-from tests.running import Site
+from consent_gateway.edge.script import STATIC
+from tests.running import Site, wait_for
 
 from .conftest import NewPage
 from .visitor import BANNER, CORNER, DIALOG, accept, buttons, on_device, open_dialog, refuse, state, until, visit
@@ -134,3 +136,47 @@ def test_without_a_gateway_the_page_goes_on_without_a_banner(shop: Site, new_pag
     page.wait_for_selector(BANNER)
     refuse(page)
     assert faults == []
+
+
+def test_what_has_the_focus_or_is_half_filled_in_stays(shop: Site, new_page: NewPage) -> None:
+    page = visit(new_page(), shop)
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    focus = "document.querySelector('cg-choice').shadowRoot.activeElement?.textContent"
+    with page.expect_response("**/_cg/state*"):
+        page.evaluate("dispatchEvent(new Event('online'))")
+    page.wait_for_load_state("networkidle")
+    assert page.evaluate(focus) == "Refuse all"
+    dialog = open_dialog(page)
+    dialog.get_by_label("Marketing").check()
+    with page.expect_response("**/_cg/state*"):
+        page.evaluate("dispatchEvent(new Event('online'))")
+    page.wait_for_load_state("networkidle")
+    assert dialog.get_by_label("Marketing").is_checked()
+
+
+def test_a_page_in_a_frame_asks_nothing(shop: Site, new_page: NewPage) -> None:
+    page = visit(new_page(), shop, "/around")
+    inner = page.frames[1]
+    inner.wait_for_load_state("networkidle")
+    assert inner.evaluate("cg.permits('measurement')") and inner.locator("cg-choice").count() == 0
+    accept(page)
+    wait_for("the frame to hear of it", lambda: inner.evaluate("cg.permits('marketing')"))
+
+
+def test_the_types_name_what_there_is(shop: Site, new_page: NewPage) -> None:
+    page = visit(new_page(), shop)
+    typed = re.findall(r"^  (\w+)\(", (STATIC / "site.d.ts").read_text(), re.MULTILINE)
+    assert sorted(page.evaluate("Object.keys(cg)")) == sorted(typed)
+
+
+def test_a_notice_that_could_not_be_had_is_asked_for_again(shop: Site, new_page: NewPage) -> None:
+    page = new_page()
+    page.route("**/_cg/notices/*", away)
+    page.goto(f"{shop.url}/")
+    until(page, "window.cg?.permits('measurement')")
+    page.wait_for_load_state("networkidle")
+    assert page.locator("cg-choice").count() == 0, "nobody is asked without the words"
+    page.unroute("**/_cg/notices/*")
+    page.evaluate("dispatchEvent(new Event('online'))")
+    page.wait_for_selector(BANNER)

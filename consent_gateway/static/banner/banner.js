@@ -7,11 +7,14 @@ import { closeDialog, moreLink, openDialog } from "./preferences.js";
 import { box, isEarnest, region, root, tell } from "./root.js";
 
 let isAsking;
+let shown; // the state that what is to be seen was drawn for
 
-// Take choices. What grants counts only if it was a person's click on what they can see. The banner goes at once, and comes
-// back if the choice did not count.
+const decisive = () => JSON.stringify({ ...state, nonce: 0 });
+
+// Take choices. What grants counts only if it was a person's click on what they can see, and on what is still the notice. The
+// banner goes at once, and comes back if the choice did not count.
 async function act(event, where, ...choices) {
-  if (choices.some(grants) && !isEarnest(event)) return;
+  if (choices.some(grants) && (!isEarnest(event) || shown !== decisive())) return;
   const wasAsking = isAsking;
   closeDialog();
   draw(false);
@@ -75,7 +78,7 @@ addEventListener("focusin", ({ target }) => {
 
 // `<a href="/_cg/privacy" data-cg-open>`: a link of the page to the preferences; without this script it leads to the page.
 addEventListener("click", (event) => {
-  if (notice && event.target.closest("[data-cg-open]")) {
+  if (notice && event.target.closest?.("[data-cg-open]")) {
     event.preventDefault();
     show();
   }
@@ -83,7 +86,11 @@ addEventListener("click", (event) => {
 
 api.open = () => notice && show();
 
-listenWithNotice((now, before) => {
-  if (before?.status !== now.status) closeDialog();
-  draw(now.ask);
+// Drawn again only when something changed, so that what has the focus, or is half filled in, stays. A page in another's frame
+// asks nothing.
+listenWithNotice(() => {
+  if (shown === decisive() || self !== top) return;
+  shown = decisive();
+  closeDialog();
+  draw(state.ask);
 });

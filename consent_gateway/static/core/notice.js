@@ -8,15 +8,20 @@ export let notice;
 let hash;
 let reading;
 
-// As `listen`, for what also needs the notice.
+// As `listen`, for what also needs the notice. One that could not be had is asked for again with the next state.
 export const listenWithNotice = (hear) => {
   listen(async (now, before) => {
     if (hash !== now.notice) {
       hash = now.notice;
-      reading = ask("notices/" + hash);
+      reading = ask("notices/" + hash).catch(() => {
+        hash = 0;
+      });
     }
-    notice = await reading;
-    hear(now, before);
+    const found = await reading;
+    if (found) {
+      notice = found;
+      hear(now, before);
+    }
   });
 };
 
