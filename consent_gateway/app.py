@@ -24,6 +24,7 @@ from .config.settings import Settings
 from .edge.arrival import Desk
 from .edge.choices import Choices
 from .edge.endpoints import WELL_KNOWN, Endpoints
+from .edge.firewall import Firewall
 from .edge.middleware import Edge, SeenConsent, serve_site, without_root
 from .edge.receipts import Receipts
 from .edge.recorder import Faults, Recorder
@@ -186,6 +187,7 @@ class Worker:
             terms=InForce(policy),
             cookies=Cookies(keys.secrets, months=policy.consent_months, domain=settings.COOKIE_DOMAIN),
             notices=Notices(policy, settings.DATA_DIR, now_ms),
+            firewall=Firewall(policy, self._books, settings.COOKIE_FIREWALL),
             recorder=Recorder(rule, self._writer, self._books, memory, faults, sync=settings.EVENT_SYNC),
             ledger=Ledger(settings.DATA_DIR),
             stops=self._stops,

@@ -38,7 +38,7 @@ from .config.policy_file import load
 from .config.settings import Settings
 from .jobs import Jobs
 from .record import office as line
-from .record.books import TIMED, Tally
+from .record.books import Tally, is_event
 from .record.keys import Keys
 from .record.ledger import Stops
 from .record.spool import Spool
@@ -166,7 +166,7 @@ class Office:
 
     async def _books(self, request: Request) -> Response:
         counts = sorted(self.tally.total().items())
-        return JSONResponse([[*key, count] for key, count in counts if key[0] not in TIMED])
+        return JSONResponse([[*key, count] for key, count in counts if is_event(*key)])
 
     async def _store(self, request: Request) -> Response:
         """Is the store there, and are its tables as the register says?"""

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from clickhouse_connect.driver.client import Client
 
 from ..config.settings import Settings
-from ..record.books import Tally
+from ..record.books import Tally, is_event
 from ..rule.errors import StoreError
 from ..store.client import Failure, first_line
 from .ask import Rows, ask, beside, total
@@ -40,7 +40,11 @@ class Desk:
         """The rows of a report, beside what they are compared with. `StoreError` when the store is away."""
         if name == BOOKS.name:
             counts = sorted(self._tally.total().items())
-            return [{"term": term, "events": count} for (site, term), count in counts if site == question.site]
+            return [
+                {"term": term, "events": count}
+                for (site, term), count in counts
+                if is_event(site, term) and site == question.site
+            ]
         report, before = REPORTS[name], question.before()
         rows = self._read(lambda client: ask(client, report, question))
         if before is None:

@@ -9,6 +9,7 @@ import typer
 
 from .backup import backup, restore
 from .columns import columns
+from .cookies import cookies_app
 from .demo import demo
 from .doctor import doctor
 from .ledger import ledger_app
@@ -61,4 +62,5 @@ app.command()(restore)
 app.add_typer(rights, name="rights")
 app.command("sign-in")(sign_in)
 app.add_typer(policy_app, name="policy")
+app.add_typer(cookies_app, name="cookies")
 app.add_typer(ledger_app, name="ledger")

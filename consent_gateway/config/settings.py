@@ -120,6 +120,9 @@ class Settings(BaseSettings):
         (), description="other origins of the same registrable domain whose pages may ask here"
     )
     POLICY: Path | None = Field(None, description="the policy file (TOML); without it the preset `default` holds")
+    COOKIE_FIREWALL: Literal["report", "strip", "off"] = Field(
+        "report", description="the site's cookies against the policy: strip takes away what is undeclared or refused"
+    )
     COOKIE_DOMAIN: str = Field("", description="share the choice among the hosts of a domain")
     SPOOL_LIMIT: Annotated[int, BeforeValidator(_size)] = Field(
         2 * 1024**3, ge=1024**2, description="bytes that the spool may hold; past it senders are told 503"

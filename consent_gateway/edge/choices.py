@@ -110,6 +110,8 @@ class Choices:
             answer = self._describe(after, arrival, site, language, notice)
             response = JSONResponse(answer | {"receipt": self._receipt(record)})
         response.headers["Set-Cookie"] = self._edge.cookies.write(after, site, secure=arrival.secure, now=now)
+        for line in self._edge.firewall.ending(arrival.cookie, before, after, secure=arrival.secure):
+            response.headers.append("Set-Cookie", line)
         if read_kept(arrival.cookie):  # whatever waited to be sent, this choice is the later one
             response.headers.append("Set-Cookie", END_OF_KEPT)
         return _private(response)

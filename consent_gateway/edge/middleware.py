@@ -26,6 +26,7 @@ from ..rule.page import PAGE_VIEW, page_type
 from ..rule.pseudonym import person
 from ..rule.purposes import ANALYTICS, BASES, LegalBasis
 from .arrival import Arrival, Desk
+from .firewall import Firewall, permitted
 from .recorder import Recorder
 
 VARY = "Cookie, Sec-GPC, DNT"
@@ -53,10 +54,7 @@ class SeenConsent:
     def permits(self, purpose: str) -> bool:
         """May data of this visitor be used for this purpose of the policy, given its legal basis?"""
         self.was_read = True
-        basis = self._bases.get(purpose)
-        if basis is LegalBasis.CONSENT:
-            return self._consent.permits(purpose)
-        return basis is not None and not (basis is LegalBasis.LEGITIMATE_INTEREST and self._consent.objection)
+        return permitted(self._bases, self._consent, purpose)
 
     @property
     def status(self) -> str:
@@ -85,6 +83,7 @@ class Edge:
     policy: Policy
     terms: InForce
     notices: Notices
+    firewall: Firewall
     recorder: Recorder
     ledger: Ledger
     stops: Stops
@@ -192,7 +191,7 @@ class _Visit:
         """The response starts: is it a page view, and is it this visitor's alone?"""
         try:
             headers = MutableHeaders(raw=message["headers"])
-            if self.seen.was_read:
+            if self._edge.firewall.look(headers, self._site, self._consent) or self.seen.was_read:
                 headers["Cache-Control"] = "private, no-store"
                 headers.add_vary_header(VARY)
                 make_private(headers)

@@ -30,10 +30,16 @@ _REMEMBERED = 100  # names in a lane: what was counted when we died is found aga
 Key = tuple[str, str]  # site, term: `received`, `accepted`, `dropped.<reason>`, `unanswered`
 
 
+COOKIE = "cookie."  # begins the terms of the cookie firewall: `cookie.<verdict>.<name>`, which are no events
 # how long things take, counted in the same files: upper limits in seconds, and what is timed
 LATENCIES = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0)
 TIMED = {"event": "From the arrival of a post of events to its answer."}
 _TERM_OF = [f"le.{limit}" for limit in (*LATENCIES, float("inf"))]
+
+
+def is_event(site: str, term: str) -> bool:
+    """Does this count of the books speak of events, and not of times or cookies?"""
+    return site not in TIMED and not term.startswith(COOKIE)
 
 
 class Books:
