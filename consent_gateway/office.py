@@ -30,6 +30,7 @@ from starlette.routing import Route
 
 from .access.sessions import Sessions
 from .answers import metrics
+from .answers.closing import Closer
 from .answers.dashboard import BOXES, render
 from .answers.desk import Desk
 from .answers.export import to_csv
@@ -46,6 +47,7 @@ from .rights.routes import RightsRoutes
 from .rule.errors import ConfigError, StoreError
 from .store import client as store
 from .store import schema
+from .store.days import Days
 from .store.forwarder import Forwarder
 from .store.hosts import Hosts, host_name
 from .store.layout import Layout
@@ -79,7 +81,8 @@ class Office:
         self.layout = Layout(settings.CLUSTER)
         self.retention = Retention(load(settings.POLICY), self.layout, lambda: int(time.time() * 1000))
         self.hosts = Hosts(settings.DATA_DIR, stops, self._connect, self.layout) if settings.several_hosts else None
-        self.scrubber = Scrubber(settings.DATA_DIR, stops, layout=self.layout)
+        self.days = Days(settings.zone, self.layout)
+        self.scrubber = Scrubber(settings.DATA_DIR, stops, layout=self.layout, days=self.days)
         self.forwarder = Forwarder(
             self.spool,
             stops,
@@ -89,6 +92,7 @@ class Office:
             layout=self.layout,
             hear_others=self.hosts.exchange if self.hosts else lambda: None,
             keep_time=self.retention.keep,
+            days=self.days,
         )
         tell_others = self.hosts.exchange if self.hosts else lambda: None
         self.rights = RightsRoutes.made(
@@ -105,18 +109,22 @@ class Office:
             layout=self.layout,
         )
         self.jobs = Jobs(settings, self.layout, self._connect, self.forwarder.paused, self._stop_all)
-        self.desk = Desk(settings, self.tally, self._connect)
+        self.closer = Closer(self.days, self._connect)
+        minimum = load(settings.POLICY).minimum_group
+        self.desk = Desk(settings, self.tally, self._connect, self.days, minimum=minimum)
 
     def _connect(self) -> Client:
         client = store.connect(
             self.settings.dsn, on_cluster=self.layout.on_cluster, settings=self.layout.client_settings
         )
-        schema.apply(client, self.layout, several_hosts=self.settings.several_hosts)
+        several, zone = self.settings.several_hosts, self.settings.zone.key
+        schema.apply(client, self.layout, several_hosts=several, zone=zone)
         self.retention.keep(client)
         return client
 
     def _stop_all(self, client: Client) -> int:
         """After rows came back: every withdrawal and erasure that any host knows of, in the store."""
+        self.days.forget(client)
         if self.hosts is not None:
             self.hosts.exchange(anew=True)
         self.rights.rights.register.load()
@@ -279,6 +287,7 @@ def run(settings: Settings, *, until_workers_end: bool = True) -> bool:
             signal.signal(number, lambda *_: setattr(server, "should_exit", True))
     forwarding = threading.Thread(target=office.forwarder.run, name="forwarder")
     forwarding.start()
+    threading.Thread(target=office.closer.run, name="days", daemon=True).start()
     threading.Thread(target=office.rights.rights.run, name="rights", daemon=True).start()
     threading.Thread(target=office.keeper.run, name="ledger", daemon=True).start()
     if office.hosts is not None:
@@ -294,6 +303,7 @@ def run(settings: Settings, *, until_workers_end: bool = True) -> bool:
         asyncio.run(serve())
     finally:
         office.jobs.cancel()
+        office.closer.stop()
         office.rights.rights.stop()
         office.keeper.stop()
         office.forwarder.stop()

@@ -85,6 +85,8 @@ def whole(report: Report, question: Question) -> Query:
 
 def facts(report: Report, question: Question, *, closed: Runs = _NOTHING, minimum: int = 0) -> Query:
     """The query that adds up facts: of closed days from their table, of the others from events."""
+    if report.single:  # daily visitors, whatever the interval of a time line beside it
+        question = replace(question, interval="day")
     usable = closed if report.closed and _reads_closed(report, question) else _NOTHING
     days = [question.first + timedelta(days=number) for number in range(question.days)]
     runs = [usable[day] for day in days if day in usable]
@@ -124,6 +126,15 @@ def _step(step: str) -> tuple[str, str]:
     if step.startswith("event:"):
         return "event", step.removeprefix("event:")
     return ("start", step[:-1]) if step.endswith("*") else ("page", step)
+
+
+def counted(report: Report, question: Question) -> Query:
+    """The query of a report's whole numbers by its keys, as they are kept for a day that is closed."""
+    relations = Relations(report, question, _spans(report, question))
+    columns = ", ".join([*key_columns(report), *(f"sum(facts.{count}) AS {count}" for count in report.counts)])
+    by = ", ".join(key_columns(report))
+    text = f"{relations.text()}\nSELECT {columns} FROM (\n{report.sql}\n) AS facts GROUP BY {by}"
+    return Query(text, relations.parameters)
 
 
 def open_spans(question: Question, closed: Runs) -> list[Span]:

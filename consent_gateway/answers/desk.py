@@ -13,17 +13,25 @@ from ..config.settings import Settings
 from ..record.books import Tally, is_event
 from ..rule.errors import StoreError
 from ..store.client import Failure, first_line
-from .ask import Rows, ask, beside, total
+from ..store.days import Days
+from .ask import Rows, Runs, ask, beside, total
+from .closing import register
 from .question import Question, Values
-from .reports import BOOKS, REPORTS
+from .reports import BOOKS, REPORTS, Report
 
 T = TypeVar("T")
 
 
 class Desk:
-    """Answers about all sites of the settings. `connect` gives a client of the store, with its tables in place."""
+    """Answers about all sites of the settings. `connect` gives a client of the store, with its tables in place.
 
-    def __init__(self, settings: Settings, tally: Tally, connect: Callable[[], Client]) -> None:
+    `minimum` is the policy's: how many daily visitors a group has at least, or it is shown with others.
+    """
+
+    def __init__(
+        self, settings: Settings, tally: Tally, connect: Callable[[], Client], days: Days, *, minimum: int = 0
+    ) -> None:
+        self._days, self._minimum, self._register = days, minimum, register()
         self._settings, self._tally, self._connect = settings, tally, connect
         self._reader: Client | None = None
         self._reading = threading.Lock()
@@ -46,16 +54,24 @@ class Desk:
                 if is_event(site, term) and site == question.site
             ]
         report, before = REPORTS[name], question.before()
-        rows = self._read(lambda client: ask(client, report, question))
+        rows = self._read(lambda client: self._ask(client, report, question))
         if before is None:
             return rows
-        return beside(report, rows, self._read(lambda client: ask(client, report, before)))
+        return beside(report, rows, self._read(lambda client: self._ask(client, report, before)))
 
     def total(self, name: str, question: Question) -> dict[str, Any]:
         """The figures of all rows of a report together; empty where they don't add up."""
         if name == BOOKS.name:
             return {}
-        return self._read(lambda client: total(client, REPORTS[name], question))
+        return self._read(
+            lambda client: total(client, REPORTS[name], question, closed=self._closed(client, REPORTS[name], question))
+        )
+
+    def _ask(self, client: Client, report: Report, question: Question) -> Rows:
+        return ask(client, report, question, closed=self._closed(client, report, question), minimum=self._minimum)
+
+    def _closed(self, client: Client, report: Report, question: Question) -> Runs:
+        return self._days.closed(client, question.site, self._register) if report.closed else {}
 
     def _read(self, asked: Callable[[Client], T]) -> T:
         with self._reading:

@@ -2,10 +2,7 @@
 
 This is the one place that knows site, time, programs and filters, so that a report's file is about its figures only.
 Text that came from outside is in typed parameters; the SQL here is made from the closed list of dimensions.
-
-A visit is what a visitor does on a day (of the owner's time zone) without 30 minutes of silence, and has a page view.
-Every event of a visitor is a sign of life. It is worked out from the events' own times whenever it is asked for, so
-neither late nor out-of-order events, nor the worker or host that wrote them, make a difference.
+What a visit is, says `store.views`.
 """
 
 from __future__ import annotations
@@ -16,12 +13,12 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
+from ..rule.columns import NAMES
 from ..rule.errors import ConfigError
+from ..store.views import visits
 from .dimensions import DIMENSIONS, PROPERTY, find
 from .question import Filter, Question
 from .reports import Key, Report
-
-SILENCE_MS = 30 * 60_000
 
 Span = tuple[int, int]  # moments in milliseconds, the second one excluded
 
@@ -70,27 +67,33 @@ class Relations:
         question, only = self.question, self.report.bots
         self.parameters |= {
             "site": question.site, "zone": question.zone.key, "limit": question.limit, "now": question.now,
-            "bots_from": int(only), "bots": int(only or question.bots), "silence": SILENCE_MS,
+            "bots_from": int(only), "bots": int(only or question.bots),
         }  # fmt: skip
         grouped = groupby(sorted(question.filters, key=_group), key=_group)
         self.conditions = [self._condition(name, negated, list(found)) for (name, negated), found in grouped]
 
     def text(self) -> str:
-        """All of it; of what the query does not use nothing is worked out."""
+        """Only what the report's file names: what a query carries along for nothing costs more than its data."""
         words = set(re.findall(r"\w+", self.report.sql))
         of_visits = [*self._at("visit"), *self._at("happened")]
-        source, where = "every", [one.sql for one in self._at("event")]
-        parts = [f"every AS ({self._every()})"]
-        if of_visits:
-            parts.append(f"chosen AS (SELECT visitor, day, started, ended FROM ({_visits(of_visits, words)}))")
-            source = "every INNER JOIN chosen ON every.visitor = chosen.visitor AND every.day = chosen.day"
-            moment = "toUnixTimestamp64Milli(every.at)"
-            where.append(f"{moment} >= chosen.started AND {moment} <= chosen.ended")
-        parts.append(f"rows AS (SELECT every.* FROM {source}{_where(where)})")
-        visits = _visits([*of_visits, *self._at("event")], words)
-        period = self._period("fromUnixTimestamp64Milli(started)")
-        parts.append(f"visits AS (SELECT *, {period} AS period FROM ({visits}))")
-        return "WITH\n" + ",\n".join(parts)
+        parts = []
+        if "rows" in words:
+            source, where = "every", [one.sql for one in self._at("event")]
+            if of_visits:
+                chosen = _visits(of_visits, words | {"started", "ended"})
+                parts.append(f"chosen AS (SELECT visitor, day, started, ended FROM ({chosen}))")
+                source = "every INNER JOIN chosen ON every.visitor = chosen.visitor AND every.day = chosen.day"
+                moment = "toUnixTimestamp64Milli(every.at)"
+                where.append(f"{moment} >= chosen.started AND {moment} <= chosen.ended")
+            parts.append(f"rows AS (SELECT every.* FROM {source}{_where(where)})")
+        if "visits" in words:
+            period = ""
+            if "period" in words:
+                period = f", {self._period('fromUnixTimestamp64Milli(started)')} AS period"
+            all_visits = _visits([*of_visits, *self._at("event")], words | ({"started"} if period else set()))
+            parts.append(f"visits AS (SELECT *{period} FROM ({all_visits}))")
+        words |= set(re.findall(r"\w+", " ".join(parts)))
+        return "WITH\n" + ",\n".join([f"every AS ({self._every(words)})", *parts])
 
     def on_keys(self) -> str:
         """A `WHERE` on the report's own keys. Of events it says nothing new, of closed days it is the filter."""
@@ -99,7 +102,7 @@ class Relations:
     def _at(self, level: str) -> list[Condition]:
         return [one for one in self.conditions if one.level == level]
 
-    def _every(self) -> str:
+    def _every(self, words: set[str]) -> str:
         moments = []
         for number, (start, end) in enumerate(self.spans):
             self.parameters |= {f"start{number}": start, f"end{number}": end}
@@ -113,8 +116,10 @@ class Relations:
             "bot >= {bots_from:UInt8} AND bot <= {bots:UInt8}",
             *(one.sql for one in self._at("visitor")),
         ]
-        more = f"toDate(at, {{zone:String}}) AS day, {self._period('at')} AS period"
-        return f"SELECT *, {more} FROM events{_where(conditions)}"
+        columns = [name for name in NAMES if name in words]
+        columns += ["toDate(at, {zone:String}) AS day"] if "day" in words else []
+        columns += [f"{self._period('at')} AS period"] if "period" in words else []
+        return f"SELECT {', '.join(columns)} FROM events{_where(conditions)}"
 
     def _period(self, moment: str) -> str:
         return _BUCKETS[self.question.interval].format(at=moment)
@@ -167,30 +172,13 @@ def _where(conditions: Iterable[str]) -> str:
 
 
 def _visits(conditions: Sequence[Condition], words: set[str]) -> str:
-    """One row a visit. Only what somebody names is carried along: of the visitor, and of the first page view."""
+    """Those visits for which the conditions hold. Only what somebody names is carried along."""
     words = words | {word for one in conditions for word in re.findall(r"\w+", one.test)}
     flags = [one for one in conditions if one.level in ("event", "happened")]
     entry = [column for column in _OF_ENTRY if column in words]
-    hit = ["toUnixTimestamp64Milli(at)", "view_id", "multiIf(type = 'page_view', 1, type = 'custom', 2, 0)", "path"]
-    hit += entry + [f"toUInt8({one.test})" for one in flags]
-    visitor = "".join(f", any({column}) AS {column}" for column in _OF_VISITORS if column in words)
-    entries = "".join(f", views[1].{place} AS {column}" for place, column in enumerate(entry, 5))
-    where = ["notEmpty(views)", *(one.sql for one in conditions if one.level == "visit")]
+    of_visitor = [column for column in _OF_VISITORS if column in words]
+    made = visits("every", of_visitor=of_visitor, of_entry=entry, flags=[one.test for one in flags], wanted=words)
+    where = [one.sql for one in conditions if one.level == "visit"]
     for place, one in enumerate(flags, 5 + len(entry)):
         where.append(f"{'NOT ' if one.negated else ''}arrayExists(hit -> hit.{place} = 1, visit)")
-    days = (
-        f"SELECT day, visitor{visitor}, arraySort(groupArray(({', '.join(hit)}))) AS hits FROM every "
-        "WHERE visitor != 0 GROUP BY day, visitor"
-    )
-    cut = (
-        "arrayJoin(arraySplit((hit, before) -> hit.1 - before >= {silence:Int64}, hits, "
-        "arrayPushFront(arrayPopBack(hits.1), hits[1].1))) AS visit"
-    )
-    cut = f"SELECT * EXCEPT hits, {cut} FROM ({days})"
-    seen = f"SELECT *, arrayFilter(hit -> hit.3 = 1, visit) AS views, visit.1 AS times, visit.3 AS kinds FROM ({cut})"
-    named = (
-        "SELECT *, times[1] AS started, times[-1] AS ended, views.4 AS paths, views[1].4 AS entry_page, "
-        f"views[-1].4 AS exit_page, length(views) AS visit_views{entries} FROM ({seen})"
-    )
-    bounced = "visit_views = 1 AND NOT has(kinds, 2) AS bounced"
-    return f"SELECT *, ended - started AS duration_ms, {bounced} FROM ({named}){_where(where)}"
+    return f"SELECT * FROM ({made}){_where(where)}" if where else made

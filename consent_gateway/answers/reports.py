@@ -152,6 +152,7 @@ REPORTS: Mapping[str, Report] = MappingProxyType({
         Report(
             "cities", "Cities", "the cities of those who consented", "places",
             (Key("country", "Country", "country"), Key("city", "City", "city")), ("visitors", "page_views"),
+            order="page_views DESC",
         ),
         Report(
             "browsers", "Browsers", "what the visitors browse with", "technology",

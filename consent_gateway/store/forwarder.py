@@ -28,6 +28,7 @@ from ..record.spool import Spool, write_segment
 from ..rule.errors import ConsentGatewayError, StoreError
 from .batch import Batch, read
 from .client import Failure, first_line
+from .days import Days
 from .held import Holder, table_of
 from .layout import SINGLE, Layout
 from .progress import Progress
@@ -74,10 +75,12 @@ class Forwarder:
         layout: Layout = SINGLE,
         hear_others: Callable[[], None] = lambda: None,
         keep_time: Callable[[Client], None] = lambda client: None,
+        days: Days | None = None,
     ) -> None:
+        self._days = days
         self._spool, self._tally, self._scrubber = spool, tally, scrubber
         self.progress = Progress()
-        self.holder = Holder(stops, layout, scrubber.expect)
+        self.holder = Holder(stops, layout, scrubber.expect, days)
         self._sealer = Sealer(spool, stops, tally, self.progress)
         self._connect, self._layout, self._hear_others = connect, layout, hear_others
         self._keep_time = keep_time  # what is due by the clock, with a client that is there anyway
@@ -190,6 +193,8 @@ class Forwarder:
                 batch = self._without_broken(path, batch)
             if not stored and batch.whole:
                 self._insert(client, batch)
+            if self._days is not None:  # before it is confirmed: after a crash this comes again
+                self._days.late(client, [(head.site, head.at) for head in batch.heads])
         except (ClickHouseError, OSError, Swallowed) as error:
             self._failed(path, batch, error)
             return

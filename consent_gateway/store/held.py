@@ -16,6 +16,7 @@ from clickhouse_connect.driver.client import Client
 from ..record.ledger import Stop, Stops
 from ..record.spool import is_for_held
 from ..rule.columns import COLUMNS
+from .days import Days
 from .layout import Layout
 
 log = logging.getLogger("consent_gateway.forwarder")
@@ -38,8 +39,10 @@ class Holder:
     """Moves rows between the two tables, as the stops say. Run by the forwarder, between batches. `expect` is told of
     persons whose rows are about to come back, to apply what ended meanwhile."""
 
-    def __init__(self, stops: Stops, layout: Layout, expect: Callable[[set[int]], None]) -> None:
-        self._stops, self._layout, self._expect = stops, layout, expect
+    def __init__(
+        self, stops: Stops, layout: Layout, expect: Callable[[set[int]], None], days: Days | None = None
+    ) -> None:
+        self._stops, self._layout, self._expect, self._days = stops, layout, expect, days
         self._done = 0  # a place among the stops; at a start all of them, which changes nothing twice
         self._late: set[int] = set()
         self._next = 0.0
@@ -58,12 +61,19 @@ class Holder:
         held = sorted(person for person in persons if self._stops.held(person))
         free = sorted(persons - set(held))
         self._expect(set(free))
+        self._reopen(client, held)
         moved = move_in(client, self._layout, held) | move_out(client, self._layout, free)
+        self._reopen(client, free)
         self._done, self._late = upto, self._late - persons
         self._next = time.monotonic() + _EVERY_SECONDS
         if moved:
             log.info("moved the rows of %d persons aside, or back", len(moved))
         return moved
+
+    def _reopen(self, client: Client, persons: list[int]) -> None:
+        """The days of the rows that are about to go, or are back: their reports read the events again."""
+        if self._days is not None and persons:
+            self._days.reopen_where(client, _OF, {"persons": persons})
 
     def begin_anew(self) -> None:
         """After rows came back from a backup: look at everybody again."""

@@ -20,6 +20,8 @@ SHARDING_KEY = {
     "stops": "person",
     "consents": "cityHash64(record)",
     "seals": "cityHash64(host)",
+    "days": "run",
+    "closed": "version",
 }
 _TOKENS = 10_000  # inserts that are remembered; a batch is tried again within seconds, and counted first after a crash
 _TOKEN_SECONDS = 604_800

@@ -10,6 +10,7 @@ from clickhouse_connect.driver.client import Client
 from ..record.ledger import Stop
 from ..rule.columns import COLUMNS, RETENTION_DAYS, Column
 from ..rule.purposes import ANALYTICS, MEASUREMENT
+from . import days, views
 from .client import DATABASE
 from .held import HASH
 from .layout import SINGLE, Layout
@@ -40,8 +41,14 @@ _STOP_COLUMNS = f"""\
     `received` DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') COMMENT 'when it was told, by the clock of the store'"""
 
 
-def statements(layout: Layout = SINGLE, *, several_hosts: bool = False) -> Iterator[str]:
-    """What makes the tables, in order. Only several hosts need `stops`: one has the file of them."""
+def statements(layout: Layout = SINGLE, *, several_hosts: bool = False, zone: str = "UTC") -> Iterator[str]:
+    """What makes the tables and views, in order. Only several hosts need `stops`: one has the file of them."""
+    yield from tables(layout, several_hosts=several_hosts)
+    yield from (statement for _, statement, _ in views.statements(zone, layout))
+
+
+def tables(layout: Layout = SINGLE, *, several_hosts: bool = False) -> Iterator[str]:
+    """What makes the tables."""
     yield events_table(layout)
     if layout.cluster:
         yield layout.distributed("events", _columns(ttl=False))
@@ -58,6 +65,7 @@ def statements(layout: Layout = SINGLE, *, several_hosts: bool = False) -> Itera
         )
         if layout.cluster:
             yield layout.distributed("stops", _STOP_COLUMNS)
+    yield from days.statements(layout)
 
 
 def events_table(layout: Layout = SINGLE) -> str:
@@ -120,10 +128,18 @@ def _column(column: Column, *, ttl: bool) -> str:
     return line
 
 
-def apply(client: Client, layout: Layout = SINGLE, *, several_hosts: bool = False) -> None:
-    """Make what is not there."""
-    for statement in statements(layout, several_hosts=several_hosts):
+def apply(client: Client, layout: Layout = SINGLE, *, several_hosts: bool = False, zone: str = "UTC") -> None:
+    """Make what is not there; a view that says something else (another time zone, a new version) is replaced."""
+    for statement in tables(layout, several_hosts=several_hosts):
         client.command(statement)
+    found = client.query(
+        "SELECT name, comment FROM system.tables WHERE database = {database:String} AND engine = 'View'",
+        parameters={"database": DATABASE},
+    ).result_rows
+    known = {str(name): str(comment) for name, comment in found}
+    for name, statement, comment in views.statements(zone, layout):
+        if known.get(name) != comment:
+            client.command(statement)
 
 
 def inspect(client: Client, layout: Layout = SINGLE) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from ..record.ledger import Stop, Stops
 from ..rule.columns import COLUMNS
 from ..rule.purposes import ANALYTICS, MEASUREMENT
 from .client import DATABASE, first_line
+from .days import Days
 from .layout import SINGLE, Layout
 
 log = logging.getLogger("consent_gateway.forwarder")
@@ -46,8 +47,15 @@ class Scrubber:
     and `late`, those whose rows go in after it."""
 
     def __init__(
-        self, data_dir: Path, stops: Stops, *, gather: float = GATHER_SECONDS, layout: Layout = SINGLE
+        self,
+        data_dir: Path,
+        stops: Stops,
+        *,
+        gather: float = GATHER_SECONDS,
+        layout: Layout = SINGLE,
+        days: Days | None = None,
     ) -> None:
+        self._days = days
         folder = data_dir / "ledger"
         self._scrubbed, self._late_file = folder / "scrubbed", folder / "late"
         self._stops, self._gather, self._layout = stops, gather, layout
@@ -84,6 +92,8 @@ class Scrubber:
                 persons = sorted(person for person, reason in work.whom if reason is why)
                 for start in range(0, len(persons), _AT_ONCE):
                     some = persons[start : start + _AT_ONCE]
+                    if self._days is not None:  # before: afterwards nobody knows which days they were
+                        self._days.reopen_where(client, _OF, {"persons": some})
                     _ask(client, self._layout, "events", statements, some, wait=now)
                     if why is Stop.ERASED:  # what is kept aside is touched by nothing else until it is back
                         unclaimed = [person for person in some if not self._stops.claimed(person)]

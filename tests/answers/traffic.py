@@ -125,3 +125,7 @@ def insert(client: Client, rows: Sequence[Row], batch: str = "b") -> None:
         values |= {"at": when(row["ms"]), "received_at": when(row["received_ms"]), "batch": batch}
         lines.append(json.dumps(values))
     client.raw_insert("events", insert_block="\n".join(lines).encode(), fmt="JSONEachRow")
+
+
+def month(row: Row) -> str:
+    return when(row["ms"])[:7]
