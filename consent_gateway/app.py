@@ -28,6 +28,7 @@ from .edge.firewall import Firewall
 from .edge.middleware import Edge, SeenConsent, serve_site, without_root
 from .edge.receipts import Receipts
 from .edge.recorder import Faults, Recorder
+from .edge.visitor import Visitor
 from .edge.wire import problem
 from .enrich import agent, path, referrer
 from .enrich.geo import Geo
@@ -196,7 +197,7 @@ class Worker:
         )
         receipts = Receipts(keys, self.edge.ledger, self.edge.notices, settings.PREFIX)
         self._choices = Choices(self.edge, keys, receipts.make)
-        self.endpoints = Endpoints(self.edge, self._choices, receipts)
+        self.endpoints = Endpoints(self.edge, self._choices, receipts, Visitor(self.edge, self._choices, keys))
         with suppress(OSError):
             self._be_known()
         self._geo_at = time.monotonic() + _GEO_SECONDS

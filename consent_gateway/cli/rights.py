@@ -248,7 +248,7 @@ def _consent_of(receipt: Path) -> str:
     except (OSError, ValueError) as error:
         fail(f"{receipt} is no receipt: {error}")
         raise
-    found = _find(document, ("consent_id", "piiPrincipalId", "pii_principal_id"))
+    found = _find(document, ("pii_principal_id", "consent_id"))
     if not found:
         fail(f"{receipt} names no consent: is it the receipt of a refusal?")
     return found

@@ -11,13 +11,13 @@ import os
 import time
 from base64 import urlsafe_b64encode
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 from itsdangerous import BadSignature, URLSafeSerializer
 from pydantic import ValidationError
@@ -33,6 +33,7 @@ from ..rule.errors import LedgerError
 from ..rule.pseudonym import person
 from ..rule.purposes import ANALYTICS, MEASUREMENT, LegalBasis
 from .arrival import Arrival
+from .done import Done
 from .middleware import VARY, Edge
 from .script import DIGEST
 from .wire import MAX_CHOICE, WireChoice, faults, problem
@@ -52,14 +53,19 @@ class Choices:
         self._nonces = URLSafeSerializer(
             list(keys.secrets), salt="consent-gateway.nonce", signer_kwargs={"digest_method": sha256}
         )
+        self.done = Done(keys.secrets)
         self._unrecorded: deque[Write] = deque(maxlen=_MOST_UNRECORDED)
 
     def state(self, scope: Scope, arrival: Arrival, site: str) -> Response:
         """Where this visitor stands, as the contract's JSON."""
         wanted = dict(parse_qsl(scope["query_string"].decode("latin-1"))).get("language", "")
+        return private(JSONResponse(self.described(arrival, site, wanted)))
+
+    def described(self, arrival: Arrival, site: str, wanted: str) -> dict[str, Any]:
+        """The same as a dictionary, for a page in the language that is wanted, or else the browser's."""
         language, notice = self._edge.notices.choose([wanted, *arrival.language.split(",")])
         consent = self._edge.in_force(arrival, site, now=int(time.time() * 1000))
-        return _private(JSONResponse(self._describe(consent, arrival, site, language, notice)))
+        return self._describe(consent, arrival, site, language, notice)
 
     async def choose(self, request: Request, arrival: Arrival, site: str) -> Response:
         """Take a choice, record it, and answer with the new state and a receipt."""
@@ -73,10 +79,44 @@ class Choices:
             return problem(422, "The choice is not of the agreed form.", faults(error))
         except ValueError as error:
             return problem(422, "The form can't be read.", [{"field": "body", "why": str(error)}])
-        before = self._declared(arrival, site)
         wrong = self._refusal(choice, site)
         if wrong is not None:
             return problem(422, "The choice can't be taken.", [wrong])
+        taken = await self._take(choice, arrival, site)
+        if taken is None:
+            return problem(503, "The choice could not be recorded, so it does not count.", Retry_After="5")
+        after, record, lines = taken
+        language, notice = self._edge.notices.choose([choice.language, *arrival.language.split(",")])
+        if form:
+            response: Response = RedirectResponse(self._page_of(choice, arrival), 303)
+        else:
+            answer = self._describe(after, arrival, site, language, notice)
+            response = JSONResponse(answer | {"receipt": self._receipt(record)})
+        for line in lines:
+            response.headers.append("Set-Cookie", line)
+        return private(response)
+
+    async def act(self, action: Action, elsewhere: str, arrival: Arrival, site: str) -> list[str]:
+        """Withdraw, object or take that back; what refuses is never refused. Returns the cookies to set. A consent that
+        `elsewhere` another browser carries can only be ended here; then no cookie changes."""
+        choice = WireChoice(action=action)
+        held = self._edge.cookies.given(arrival.cookie, site, secure=arrival.secure)
+        if not elsewhere or any(consent.consent_id == elsewhere for consent in held):
+            taken = await self._take(choice, arrival, site)
+            return taken[2] if taken is not None else []
+        if action is Action.WITHDRAW:
+            now = int(time.time() * 1000)
+            ended = [Consent(Status.GIVEN, consent_id=elsewhere)]
+            record = self._record(choice, ended, Consent(Status.WITHDRAWN), arrival, site, now)
+            end = partial(self._edge.stops.add, self._edge.person(elsewhere), now, Stop.WITHDRAWN)
+            await self._write([end, partial(self._edge.ledger.append, record, record["at"][:7])], grants=False)
+        return []
+
+    async def _take(
+        self, choice: WireChoice, arrival: Arrival, site: str
+    ) -> tuple[Consent, dict[str, Any], list[str]] | None:
+        """The state after a choice, its record and its cookies; `None` for a grant that could not be recorded."""
+        before = self._declared(arrival, site)
         now = int(time.time() * 1000)
         after = choose(
             before,
@@ -93,28 +133,35 @@ class Choices:
             after = replace(after, status=Status.WITHDRAWN)
         grants = bool(after.granted - before.granted)
         record = self._record(choice, held, after, arrival, site, now)
-        writes = deque(self._writes(record, held, before, after, now))
+        if not await self._write(self._writes(record, held, before, after, now), grants=grants):
+            return None
+        lines = [self._edge.cookies.write(after, site, secure=arrival.secure, now=now)]
+        lines += self._edge.firewall.ending(arrival.cookie, before, after, secure=arrival.secure)
+        if read_kept(arrival.cookie):  # whatever waited to be sent, this choice is the later one
+            lines.append(END_OF_KEPT)
+        return after, record, lines
+
+    async def _write(self, writes: Iterable[Write], *, grants: bool) -> bool:
+        """Each on the disk, in order. What the disk refuses is written later, unless it would be a grant."""
+        left = deque(writes)
         try:
-            while writes:
-                await self._edge.sync.wait(writes[0])
-                writes.popleft()
+            while left:
+                await self._edge.sync.wait(left[0])
+                left.popleft()
         except (LedgerError, OSError) as error:
             self._edge.recorder.faults.say(error)
             if grants:
-                return problem(503, "The choice could not be recorded, so it does not count.", Retry_After="5")
-            self._unrecorded.extend(writes)
-        language, notice = self._edge.notices.choose([choice.language, *arrival.language.split(",")])
-        if form:
-            response: Response = RedirectResponse(_own_path(arrival), 303)
-        else:
-            answer = self._describe(after, arrival, site, language, notice)
-            response = JSONResponse(answer | {"receipt": self._receipt(record)})
-        response.headers["Set-Cookie"] = self._edge.cookies.write(after, site, secure=arrival.secure, now=now)
-        for line in self._edge.firewall.ending(arrival.cookie, before, after, secure=arrival.secure):
-            response.headers.append("Set-Cookie", line)
-        if read_kept(arrival.cookie):  # whatever waited to be sent, this choice is the later one
-            response.headers.append("Set-Cookie", END_OF_KEPT)
-        return _private(response)
+                return False
+            self._unrecorded.extend(left)
+        return True
+
+    def _page_of(self, choice: WireChoice, arrival: Arrival) -> str:
+        """Where the form stood. The privacy page is told what to say."""
+        path = _own_path(arrival)
+        place = path.partition("?")[0]
+        if not place.endswith(f"{self._edge.settings.PREFIX}/privacy"):
+            return path
+        return f"{place}?{urlencode({'language': choice.language, 'done': self.done.mark(choice.action.value)})}"
 
     def record_late(self, seconds: float = _LATE_SECONDS) -> None:
         """Write what the disk refused earlier. Called now and then from outside the event loop."""
@@ -269,7 +316,7 @@ def _own_path(arrival: Arrival) -> str:
     return f"/{path}" if slash and host == arrival.host and not path.startswith(("/", "\\")) else "/"
 
 
-def _private(response: Response) -> Response:
+def private(response: Response) -> Response:
     response.headers["Cache-Control"] = "no-store"
     response.headers["Vary"] = VARY
     return response

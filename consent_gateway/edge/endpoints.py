@@ -30,6 +30,7 @@ from .origins import Origins
 from .receipts import Receipts, gpc_support
 from .script import answer as script_answer
 from .script import is_script
+from .visitor import VISITOR_ROUTES, Visitor
 from .wire import MAX_BODY, MAX_EVENTS, MAX_FORM, WireEvent, faults, problem
 
 GPC, KEYS = "/.well-known/gpc.json", "/.well-known/cg-keys.json"  # at the site's root
@@ -64,8 +65,8 @@ _KEPT_HEADERS = [
 class Endpoints:
     """Everything that hangs under the prefix, for one edge."""
 
-    def __init__(self, edge: Edge, choices: Choices, receipts: Receipts) -> None:
-        self._edge, self._choices, self._receipts = edge, choices, receipts
+    def __init__(self, edge: Edge, choices: Choices, receipts: Receipts, visitor: Visitor) -> None:
+        self._edge, self._choices, self._receipts, self._visitor = edge, choices, receipts, visitor
         self._asking = 0
         self._origins = Origins(edge.settings.ALLOWED_ORIGINS)
         self._watchers = Networks(edge.settings.METRICS_NETWORKS)
@@ -102,6 +103,10 @@ class Endpoints:
         method = "GET" if request.method == "HEAD" else request.method
         if _OFFICE.fullmatch(path):
             return await self._ask_office(f"/public{path}", request, arrival)
+        if path in VISITOR_ROUTES:
+            if method != VISITOR_ROUTES[path]:
+                return problem(405, f"This takes {VISITOR_ROUTES[path]} only.", Allow=VISITOR_ROUTES[path])
+            return await self._visitor.answer(path, request, arrival, self._edge.site_of(arrival.host))
         allowed = "GET" if path.startswith("/notices/") or is_script(path) else _ROUTES.get(path)
         if allowed is None:
             return problem(404, "There is nothing here.")

@@ -114,6 +114,10 @@ class Edge:
         kept = read_kept(arrival.cookie)
         return consent.until_sent(objects="%22object%22" in kept) if kept else consent
 
+    def person(self, consent_id: str) -> int:
+        """The durable pseudonym of a consent."""
+        return person(self.recorder.rule.person_key, consent_id)
+
     def is_excluded(self, path: str) -> bool:
         """Is this path (without a root path) one that the owner wants unmeasured?"""
         return bool(self.settings.EXCLUDE_PATHS) and under(folded(path), self.settings.EXCLUDE_PATHS)

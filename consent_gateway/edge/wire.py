@@ -66,6 +66,19 @@ class WireChoice(_Wire):
     where: Literal["banner", "preferences", "page"] = "page"
 
 
+class WireRight(_Wire):
+    """A right that somebody exercises. `receipt` proves whose the consent is where no cookie does."""
+
+    right: Literal[
+        "access", "portability", "json", "csv", "rectification", "erasure", "restriction", "lift", "object", "unobject",
+        "withdrawal", "complaint",
+    ]  # fmt: skip
+    receipt: Annotated[str, StringConstraints(max_length=MAX_FORM)] | dict[str, Any] = ""
+    id: Annotated[str, StringConstraints(max_length=64)] = ""
+    note: Annotated[str, StringConstraints(max_length=2000)] = ""
+    language: Annotated[str, StringConstraints(pattern=r"^([a-z]{2})?$")] = ""
+
+
 def faults(error: ValidationError, *, at: str = "") -> list[dict[str, str]]:
     """Which field is wrong and why, in words, without echoing what was sent."""
     found = []

@@ -261,4 +261,4 @@ class Rights:
         """Done; who asked on the page sees it there, who wrote still waits for an answer."""
         request = self.register.add(number, Step.DONE, self._now(), by=BY_ITSELF, proof=proof)
         if request.source == "page" or request.source.startswith("request "):
-            self.register.add(number, Step.CLOSED, self._now(), by=BY_ITSELF, words="told on the page")
+            self.register.add(number, Step.CLOSED, self._now(), by=BY_ITSELF)

@@ -40,7 +40,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             made = event(number, person=who, address=address, props={"a": "=1+1"})
             writer.append(made.month, [(made.row, made.id)])
         writer.let_go(everything=True)
-        (home / "receipt.json").write_text(json.dumps({"record": {"consent_id": CONSENT}}))
+        (home / "receipt.json").write_text(json.dumps({"pii_principal_id": CONSENT}))
         yield home
 
 
