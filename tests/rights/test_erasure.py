@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -24,7 +26,14 @@ def ask(host: RightsHost, person: int = ANN) -> int:
 
 
 def files_with(folder: Path, text: str) -> list[str]:
-    return [path.name for path in folder.rglob("*") if path.is_file() and text.encode() in path.read_bytes()]
+    """The files below a folder that hold this text; the engine may remove some while we look."""
+    found = []
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                if text.encode() in (Path(place) / name).read_bytes():
+                    found.append(name)
+    return found
 
 
 def seal(host: RightsHost) -> None:
