@@ -124,6 +124,19 @@ def test_targets_are_44_pixels_and_it_fits_320(shop: Site, new_page: NewPage, la
         assert page.evaluate("document.documentElement.scrollWidth") <= 320
 
 
+def test_a_page_magnified_four_times_reaches_everything(shop: Site, new_page: NewPage) -> None:
+    """A window of 1280 by 1024 at 400 % is one of 320 by 256 (WCAG 1.4.10)."""
+    page = visit(new_page(viewport={"width": 320, "height": 256}, reduced_motion="reduce"), shop, "/long")
+    box = page.locator(BANNER).bounding_box()
+    assert box and box["height"] <= 256 * 0.8, "the page is still to be seen"
+    for button in [*buttons(page).all(), *open_dialog(page).locator("input, .three button").all()]:
+        button.scroll_into_view_if_needed()
+        box = button.bounding_box()
+        assert box and box["y"] >= 0 and box["y"] + box["height"] <= 256
+    page.locator(f"{DIALOG} .three button").nth(2).click()
+    page.wait_for_selector(CORNER)
+
+
 def test_text_may_be_twice_as_large(shop: Site, browser: Browser) -> None:
     """By the size that a person set in the browser, which also a page's own `html` rule does not touch."""
     options: dict[str, Any] = {"executable_path": shutil.which("chromium"), "args": ["--no-sandbox", "--disable-gpu"]}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from playwright.sync_api import BrowserContext, Locator, Page
+from playwright.sync_api import BrowserContext, Error, Locator, Page
 
 from tests.running import Site, wait_for
 
@@ -15,7 +15,16 @@ DIALOG = "cg-choice dialog"
 
 def until(page: Page, expression: str) -> None:
     """Wait until it is so in the page. (Playwright's own way needs a page whose policy allows `eval`.)"""
-    wait_for(expression, lambda: page.evaluate(expression))
+
+    def is_so() -> Any:
+        try:
+            return page.evaluate(expression)
+        except Error as error:  # on the way to another page
+            if "context was destroyed" not in str(error):
+                raise
+            return False
+
+    wait_for(expression, is_so)
 
 
 def visit(page: Page, site: Site, path: str = "/", lang: str = "en", shows: str = BANNER) -> Page:

@@ -11,8 +11,8 @@ let shown; // the state that what is to be seen was drawn for
 
 const decisive = () => JSON.stringify({ ...state, nonce: 0 });
 
-// Take choices. What grants counts only if it was a person's click on what they can see, and on what is still the notice. The
-// banner goes at once, and comes back if the choice did not count.
+// Take choices. What grants counts only if it was a person's click on what they can see, and on what is still the
+// notice. The banner goes at once, and comes back if the choice did not count.
 async function act(event, where, ...choices) {
   if (choices.some(grants) && (!isEarnest(event) || shown !== decisive())) return;
   const wasAsking = isAsking;
@@ -26,14 +26,22 @@ async function act(event, where, ...choices) {
 function firstLayer() {
   const { touches } = state; // after a change of the policy, only what that change touches is asked again
   const asked = notice.purposes.filter(({ id, asked }) => asked && (!touches[0] || touches.includes(id)));
-  const all = (yes, action) => (event) =>
-    act(event, "banner", touches[0] ? { action: "save", purposes: Object.fromEntries(touches.map((id) => [id, yes])) } : { action });
+  const all = (name, yes, action) => {
+    const anew = { action: "save", purposes: Object.fromEntries(touches.map((id) => [id, yes])) };
+    return button(name, (event) => act(event, "banner", touches[0] ? anew : { action }));
+  };
   return [
     make("h2", {}, word("ask", notice.controller)),
     ...(touches[0] ? [make("p", {}, word("changed"), " ", notice.changes)] : []),
     make("ul", {}, ...asked.map(({ name, text }) => make("li", {}, make("b", {}, name), " ", text))),
     make("p", {}, word("free")),
-    make("div", { className: "three" }, button("accept", all(true, "accept_all")), button("refuse", all(false, "reject_all")), button("choose", show)),
+    make(
+      "div",
+      { className: "three" },
+      all("accept", true, "accept_all"),
+      all("refuse", false, "reject_all"),
+      button("choose", show),
+    ),
     moreLink(),
   ];
 }
@@ -44,8 +52,9 @@ const corner = () => [
   state.status === "given" ? button("withdraw", (event) => act(event, "banner", { action: "withdraw" })) : "",
 ];
 
-// The first layer stands in front of the body, so that a keyboard meets it first; the corner behind it. Beside the body and not
-// in it: no rule of the page like `body > :first-child` changes, and no framework that owns the body removes it.
+// The first layer stands in front of the body, so that a keyboard meets it first; the corner behind it. Beside the
+// body and not in it: no rule of the page like `body > :first-child` changes, and no framework that owns the body
+// removes it.
 function draw(asking) {
   isAsking = asking;
   const { body, documentElement } = document;
@@ -76,7 +85,8 @@ addEventListener("focusin", ({ target }) => {
   }
 });
 
-// `<a href="/_cg/privacy" data-cg-open>`: a link of the page to the preferences; without this script it leads to the page.
+// `<a href="/_cg/privacy" data-cg-open>`: a link of the page to the preferences; without this script it leads to the
+// page.
 addEventListener("click", (event) => {
   if (notice && event.target.closest?.("[data-cg-open]")) {
     event.preventDefault();
@@ -86,8 +96,8 @@ addEventListener("click", (event) => {
 
 api.open = () => notice && show();
 
-// Drawn again only when something changed, so that what has the focus, or is half filled in, stays. A page in another's frame
-// asks nothing.
+// Drawn again only when something changed, so that what has the focus, or is half filled in, stays. A page in
+// another's frame asks nothing.
 listenWithNotice(() => {
   if (shown === decisive() || self !== top) return;
   shown = decisive();

@@ -1,4 +1,5 @@
-// The preferences: a real dialog with every purpose in full, nothing ticked that was not chosen, and the objection apart.
+// The preferences: a real dialog with every purpose in full, nothing ticked that was not chosen, and the objection
+// apart.
 import { make } from "../core/dom.js";
 import { button, notice, word } from "../core/notice.js";
 import { permits, state } from "../core/state.js";
@@ -10,6 +11,8 @@ let dialog;
 export const closeDialog = () => dialog?.close();
 
 export const moreLink = () => make("a", { href: place("privacy?language=" + notice.language) }, word("page"));
+
+const localDate = (day) => new Date(day).toLocaleDateString(notice.language);
 
 // `act(event, where, ...choices)` takes what is chosen.
 export function openDialog(act) {
@@ -30,7 +33,8 @@ export function openDialog(act) {
       wanted[id] = permits(id);
       parts.asked.push(part(purpose, name, wanted[id], (yes) => (wanted[id] = yes)));
     } else if (id === "measurement") {
-      parts.measured.push(make("h3", {}, word("object_title")), part(purpose, word("object"), objects, (yes) => (objects = yes)));
+      const change = (yes) => (objects = yes);
+      parts.measured.push(make("h3", {}, word("object_title")), part(purpose, word("object"), objects, change));
     } else if (id !== "accountability") {
       parts.others.push(part(purpose, name));
     }
@@ -40,13 +44,18 @@ export function openDialog(act) {
   dialog = make(
     "dialog",
     { ariaLabel: word("title"), onclose: ({ target }) => target.remove() },
-    make("div", { className: "head" }, make("h2", {}, word("title")), make("button", { type: "button", ariaLabel: word("close"), onclick: closeDialog }, "×")),
+    make(
+      "div",
+      { className: "head" },
+      make("h2", {}, word("title")),
+      make("button", { type: "button", ariaLabel: word("close"), onclick: closeDialog }, "×"),
+    ),
     make(
       "div",
       { className: "scroll", tabIndex: 0, role: "group", ariaLabel: word("purposes") },
       make("p", {}, notice.text),
       make("p", { className: "now" }, word(status), signals.gpc || signals.dnt ? " " + word("signal") : ""),
-      announced ? make("p", {}, word("announced", { ...announced, date: new Date(announced.effective).toLocaleDateString(notice.language) })) : "",
+      announced ? make("p", {}, word("announced", { ...announced, date: localDate(announced.effective) })) : "",
       ...parts.asked,
       ...parts.measured,
       ...parts.others,

@@ -1,4 +1,5 @@
-// Where everything that the visitor sees lives: one element beside the body, its content out of reach of the page's styles.
+// Where everything that the visitor sees lives: one element beside the body, its content out of reach of the page's
+// styles.
 import look from "./look.css" with { type: "css" };
 import { make } from "../core/dom.js";
 

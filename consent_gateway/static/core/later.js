@@ -1,5 +1,5 @@
-// A choice that could not be sent waits in a session cookie: what is chosen and no more, nothing that tells one visitor from
-// another. The server reads it as a refusal until the choice has arrived.
+// A choice that could not be sent waits in a session cookie: what is chosen and no more, nothing that tells one
+// visitor from another. The server reads it as a refusal until the choice has arrived.
 const NAME = "cg-later=";
 
 export const kept = () => {

@@ -39,8 +39,8 @@ export async function refresh() {
   }
 }
 
-// Take choices, one after the other: "sent" when they are on record, "kept" when they could not be sent and count all the
-// same, because they grant nothing. A grant counts only when it is on record.
+// Take choices, one after the other: "sent" when they are on record, "kept" when they could not be sent and count all
+// the same, because they grant nothing. A grant counts only when it is on record.
 export async function choose(where, ...choices) {
   const { notice, language, nonce } = state;
   try {

@@ -9,7 +9,12 @@ export const place = (path) => base + path;
 export async function ask(path, body) {
   const answer = await fetch(place(path), {
     credentials: "include",
-    ...(body && { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), keepalive: true }),
+    ...(body && {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(body),
+      keepalive: true, // also when the visitor is on the way to another page
+    }),
   });
   if (!answer.ok) throw answer.status;
   return answer.json();

@@ -1,5 +1,5 @@
-// `<iframe data-purpose="marketing" data-src="https://…">`: in its place, and as large, stands what would come from whom, and two
-// buttons: show it once, or always. Withdrawn, it is taken out again.
+// `<iframe data-purpose="marketing" data-src="https://…">`: in its place, and as large, stands what would come from
+// whom, and two buttons: show it once, or always. Withdrawn, it is taken out again.
 import look from "../banner/look.css" with { type: "css" };
 import { box, isEarnest, tell } from "../banner/root.js";
 import { make } from "../core/dom.js";
@@ -23,14 +23,16 @@ function cover(frame) {
   const { width, height } = box(frame);
   const front = make("cg-frame", { className: frame.className });
   front.dataset.purpose = purpose;
-  // as wide as the frame was, and still so when the page gets narrower; through the object model, which no policy forbids
+  // as wide as the frame was, and still so when the page gets narrower; through the object model, which no policy
+  // forbids
   const wide = Math.abs(width - frame.parentElement.clientWidth) < 1 ? "100%" : width + "px";
   front.style.cssText = `display:inline-block;overflow:hidden;max-width:100%;width:${wide};height:${height}px`;
   frames.set(front, frame);
   const shadow = front.attachShadow({ mode: "open" });
   shadow.adoptedStyleSheets = [look];
   const always = async (event) => {
-    if (isEarnest(event) && !(await choose("page", { action: "save", purposes: { [purpose]: true } }))) tell(word("failed"));
+    const choice = { action: "save", purposes: { [purpose]: true } };
+    if (isEarnest(event) && !(await choose("page", choice))) tell(word("failed"));
   };
   const now = (event) => {
     if (isEarnest(event)) {

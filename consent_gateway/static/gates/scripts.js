@@ -1,5 +1,6 @@
-// `<script type="text/plain" data-purpose="marketing" src="…">`: run when the purpose is permitted, in their order. What has run
-// can't be taken back; what can be is: no more of them run, and the visitor is told that loading the page again ends the rest.
+// `<script type="text/plain" data-purpose="marketing" src="…">`: run when the purpose is permitted, in their order.
+// What has run can't be taken back; what can be is: no more of them run, and the visitor is told that loading the
+// page again ends the rest.
 import { tell } from "../banner/root.js";
 import { button, listenWithNotice, word } from "../core/notice.js";
 import { permits } from "../core/state.js";
