@@ -35,7 +35,7 @@ export function openDialog(act) {
     } else if (id === "measurement") {
       const change = (yes) => (objects = yes);
       parts.measured.push(make("h3", {}, word("object_title")), part(purpose, word("object"), objects, change));
-    } else if (id !== "accountability") {
+    } else {
       parts.others.push(part(purpose, name));
     }
   }
