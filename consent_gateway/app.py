@@ -23,7 +23,7 @@ from .config.policy_file import load
 from .config.settings import Settings
 from .edge.arrival import Desk
 from .edge.choices import Choices
-from .edge.endpoints import WELL_KNOWN, Endpoints
+from .edge.endpoints import WELL_KNOWN, Authorize, Endpoints
 from .edge.firewall import Firewall
 from .edge.middleware import Edge, SeenConsent, serve_site, without_root
 from .edge.receipts import Receipts
@@ -37,6 +37,7 @@ from .record.books import Books
 from .record.cookie import Cookies
 from .record.keys import Keys
 from .record.ledger import Ledger, SharedSync, Stops
+from .record.own import OwnBrowser
 from .record.salts import memory_dir
 from .record.shared_salts import make_salts
 from .record.spool import Spool, Writer
@@ -63,10 +64,14 @@ class ConsentGateway:
 
     Settings come from the environment unless given. Wrong ones are refused at start, in one sentence: as the lifespan's
     failed startup, because a framework makes its middleware where an exception would be taken for "no lifespan".
+
+    With `authorize` the site itself decides who may read the answers: an async function of the ASGI scope that returns
+    `"owner"`, `"viewer"`, either with a name for the audit log (`"owner:ann"`), or None.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings | None = None) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings | None = None, *, authorize: Authorize | None = None) -> None:
         self.app = app
+        self._authorize = authorize
         self._wrong: ConfigError | None = None
         try:
             self.settings = settings or Settings()
@@ -103,7 +108,7 @@ class ConsentGateway:
             raise self._wrong
         with self._opening:
             if self._worker is None or self._worker.pid != os.getpid() or self._worker.has_ended:
-                self._worker = Worker(self.settings)
+                self._worker = Worker(self.settings, self._authorize)
                 atexit.register(self._worker.close)
             return self._worker
 
@@ -157,7 +162,7 @@ class ConsentGateway:
 class Worker:
     """What one process of the site owns: the edge, its files, and the thread that keeps time."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, authorize: Authorize | None = None) -> None:
         self.pid = os.getpid()
         self.settings = settings
         policy = load(settings.POLICY)
@@ -194,10 +199,12 @@ class Worker:
             stops=self._stops,
             sync=SharedSync(),
             hosts=settings.hosts,
+            own=OwnBrowser(keys.secrets),
         )
         receipts = Receipts(keys, self.edge.ledger, self.edge.notices, settings.PREFIX)
         self._choices = Choices(self.edge, keys, receipts.make)
-        self.endpoints = Endpoints(self.edge, self._choices, receipts, Visitor(self.edge, self._choices, keys))
+        visitor = Visitor(self.edge, self._choices, keys)
+        self.endpoints = Endpoints(self.edge, self._choices, receipts, visitor, authorize)
         with suppress(OSError):
             self._be_known()
         self._geo_at = time.monotonic() + _GEO_SECONDS

@@ -1,7 +1,7 @@
 """The back office: the one process of a host that holds the engine, forwards the spool and answers questions.
 
 Started as a child by the first gateway of the host, or by `consent-gateway serve`. It listens on a unix socket only;
-what comes below `/public` was asked by a browser through a worker and needs the owner's session, the rest is this
+what comes below `/public` was asked through a worker, by a browser or a program, and passes the guard; the rest is this
 host's user.
 """
 
@@ -16,8 +16,6 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable
-from html import escape
 from typing import Any
 
 import uvicorn
@@ -25,23 +23,30 @@ from clickhouse_connect.driver.client import Client
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from .access.audit import Audit
+from .access.guard import Guard
+from .access.people import People, Scope
 from .access.sessions import Sessions
-from .answers import metrics
+from .access.throttle import Throttle
+from .answers import frame, metrics
 from .answers.closing import Closer
-from .answers.dashboard import BOXES, render
+from .answers.dashboard import Dashboard
 from .answers.desk import Desk
-from .answers.export import to_csv
-from .answers.reports import ALL
+from .answers.privacy import PrivacyTab
+from .answers.serve import Stats
+from .answers.sign_in import SignIn
 from .config.policy_file import load
 from .config.settings import Settings
 from .jobs import Jobs
+from .privacy_parts import privacy_parts
 from .record import office as line
 from .record.books import Tally, is_event
 from .record.keys import Keys
 from .record.ledger import Stops
+from .record.own import OwnBrowser
 from .record.spool import Spool
 from .rights.routes import RightsRoutes
 from .rule.errors import ConfigError, StoreError
@@ -57,13 +62,8 @@ from .store.scrub import Scrubber
 
 log = logging.getLogger("consent_gateway.office")
 
-Answer = Callable[[Request], Awaitable[Response]]
-
 _WATCH_SECONDS = 0.5
 _END_SECONDS = 6.0  # from the end of the last worker, or a signal, to ours
-_PAGE_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
-)
 
 
 class Office:
@@ -74,7 +74,13 @@ class Office:
         store.prepare(settings.DATA_DIR)
         secrets = tuple(secret.get_secret_value() for secret in settings.SECRET)
         keys = Keys(settings.KEYS_DIR, secrets, settings.person_key)
-        self.sessions = Sessions(keys.secrets)
+        people = People(settings.KEYS_DIR)
+        sessions = Sessions(keys.secrets, people)
+        audit = Audit(settings.DATA_DIR)
+        throttle = Throttle(settings.DATA_DIR, keys.secrets[-1])
+        own = OwnBrowser(keys.secrets)
+        self.sign_in = SignIn(settings.PREFIX, people, sessions, throttle, audit, own)
+        self.guard = Guard(people, sessions, audit, self.sign_in.page)
         self.spool = Spool(settings.DATA_DIR)
         self.tally = Tally(settings.DATA_DIR)
         stops = Stops(settings.DATA_DIR)
@@ -112,6 +118,10 @@ class Office:
         self.closer = Closer(self.days, self._connect)
         minimum = load(settings.POLICY).minimum_group
         self.desk = Desk(settings, self.tally, self._connect, self.days, minimum=minimum)
+        privacy = PrivacyTab(
+            privacy_parts(settings, self.tally, audit, self.rights.rights.register, self._look_at_store)
+        )
+        self.dashboard = Dashboard(settings, self.desk, self.guard, own, privacy)
 
     def _connect(self) -> Client:
         client = store.connect(
@@ -134,6 +144,7 @@ class Office:
         return self.scrubber.scrub_all(client)
 
     def app(self) -> Starlette:
+        guard = self.guard.guard
         return Starlette(
             routes=[
                 Route("/health", self._health),
@@ -143,13 +154,14 @@ class Office:
                 Route("/store", self._store),
                 Route("/ledger", self._ledger),
                 Route("/ledger/seals", self._stored_seals),
-                Route("/sign-in-link", self._sign_in_link, methods=["POST"]),
                 *self.jobs.routes,
                 *self.rights.routes,
-                Route("/stats/{report}", self._stats),
-                Route("/public/stats/{report}", self._for_owner(self._stats)),
-                Route("/public/dashboard", self._for_owner(self._dashboard)),
-                Route("/public/sign-in", self._sign_in, methods=["GET"]),
+                Route("/public/metrics", guard(self._metrics, scope=Scope.METRICS)),
+                Route("/public/health", guard(self._health, scope=Scope.METRICS)),
+                *self.sign_in.routes(self.guard),
+                *Stats(self.desk, self.guard.audit).routes(self.guard),
+                *frame.ROUTES,
+                *self.dashboard.routes,
             ],
             exception_handlers={ConfigError: _wrong, StoreError: _away},
         )
@@ -203,64 +215,6 @@ class Office:
             metrics.expose, self.tally.total(), self.spool, self.forwarder.progress, self.rights.counts()
         )
         return Response(text, media_type=metrics.CONTENT_TYPE, headers={"Cache-Control": "no-store"})
-
-    async def _sign_in_link(self, request: Request) -> Response:
-        return JSONResponse({"path": f"{self.settings.PREFIX}/sign-in?token={self.sessions.new_link()}"})
-
-    async def _sign_in(self, request: Request) -> Response:
-        if request.method != "GET" or not self.sessions.use_link(request.query_params.get("token", "")):
-            return _page("This sign-in link was used or is too old. Ask for a new one: consent-gateway sign-in", 403)
-        response = RedirectResponse(f"{self.settings.PREFIX}/dashboard", 303, headers={"Cache-Control": "no-store"})
-        response.headers["Set-Cookie"] = self.sessions.cookie(secure=_secure(request))
-        return response
-
-    async def _stats(self, request: Request) -> Response:
-        name = request.path_params["report"]
-        if name not in ALL:
-            raise ConfigError(f"there is no report {name!r}: allowed are {', '.join(ALL)}")
-        form = request.query_params.get("format", "json")
-        question = self.desk.question([pair for pair in request.query_params.multi_items() if pair[0] != "format"])
-        rows = await run_in_threadpool(self.desk.ask, name, question)
-        if form == "csv":
-            return PlainTextResponse(
-                to_csv(ALL[name], rows),
-                media_type="text/csv",
-                headers={"Cache-Control": "no-store", "Content-Disposition": f'attachment; filename="{name}.csv"'},
-            )
-        if form != "json":
-            raise ConfigError(f"format is {form!r}: allowed are json and csv")
-        about: dict[str, Any] = {"report": name, "site": question.site}
-        about |= {"from": str(question.first), "to": str(question.last)}
-        total = await run_in_threadpool(self.desk.total, name, question)
-        columns = [{"name": key, "label": one.label, "kind": one.kind} for key, one in ALL[name].columns.items()]
-        about |= {"columns": columns, "rows": rows, "total": total}
-        return JSONResponse(about, headers={"Cache-Control": "no-store"})
-
-    async def _dashboard(self, request: Request) -> Response:
-        question = self.desk.question(request.query_params.multi_items())
-        answers = {name: await run_in_threadpool(self.desk.ask, name, question) for name in ("overview", *BOXES)}
-        page = await run_in_threadpool(
-            render, question, answers, prefix=self.settings.PREFIX, sites=self.settings.site_names
-        )
-        return HTMLResponse(page, headers={"Cache-Control": "no-store", "Content-Security-Policy": _PAGE_POLICY})
-
-    def _for_owner(self, answer: Answer) -> Answer:
-        async def checked(request: Request) -> Response:
-            if self.sessions.is_owner(request.headers.get("cookie", ""), secure=_secure(request)):
-                return await answer(request)
-            return _page("Sign in first: consent-gateway sign-in prints a link.", 401)
-
-        return checked
-
-
-def _secure(request: Request) -> bool:
-    return request.headers.get("x-scheme") == "https"
-
-
-def _page(text: str, status: int) -> Response:
-    head = '<!doctype html><html lang="en"><meta charset="utf-8"><title>Consent Gateway</title>'
-    body = f"{head}<p>{escape(text)}</p></html>"
-    return HTMLResponse(body, status, headers={"Cache-Control": "no-store", "Content-Security-Policy": _PAGE_POLICY})
 
 
 async def _wrong(request: Request, error: Exception) -> Response:

@@ -32,7 +32,8 @@ replay   | rule enrich config record
 demo     | __init__
 app      | rule enrich config record store edge rights access answers replay
 jobs     | rule config record store
-office   | rule enrich config record store edge rights access answers replay jobs
+privacy_parts | rule config record store rights access answers
+office   | rule enrich config record store edge rights access answers replay jobs privacy_parts
 cli      | rule enrich config record store edge rights access answers replay app office demo
 __init__ | rule config edge app
 """

@@ -1,1 +1,1 @@
-"""Who may read the answers: owners' sign-in and sessions. Knows nothing of visitors."""
+"""Who may read the answers: users and roles, sessions, tokens, the audit log. Knows nothing of visitors."""

@@ -1,137 +1,159 @@
-"""The reports as one page: server-rendered, without script, everything in the URL."""
+"""The dashboard: a page of the reports, made in the server, useful without script, everything in the URL."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import timedelta
+from dataclasses import replace
 from html import escape
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
-from .question import Question
-from .reports import REPORTS
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
 
-Rows = list[dict[str, Any]]
+from ..access.guard import Guard, is_secure
+from ..access.people import Role
+from ..access.sessions import Person
+from ..config.settings import Settings
+from ..record.own import OwnBrowser
+from ..rule.errors import ConfigError, StoreError
+from . import boxes, toolbar
+from .desk import Desk
+from .frame import PAGE_HEADERS, document
+from .language import Words, choose
+from .privacy import PrivacyTab
+from .question import Filter, Question
+from .reports import ALL, REPORTS, Report
+from .view import OWN_NAMES, PRIVACY, TABS, View, look
 
-_STYLE = (Path(__file__).parent / "dashboard.css").read_text()
-_RANGES = (("Today", 1), ("7 days", 7), ("30 days", 30), ("90 days", 90))
-_BOX_ROWS = 12
-BOXES = ("pages", "referrers", "channels", "countries", "browsers")
-_SHOWN = ("visitors", "page_views")
-
-
-def render(question: Question, answers: Mapping[str, Rows], *, prefix: str, sites: frozenset[str]) -> str:
-    """The page for one site and range. `answers` holds the rows of the overview and of each box."""
-    overview = answers["overview"]
-    visitors = sum(row["visitors"] for row in overview)
-    views = sum(row["page_views"] for row in overview)
-    boxes = "".join(_box(name, answers[name], question, prefix) for name in BOXES)
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(question.site)} · Consent Gateway</title>
-<style>{_STYLE}</style>
-</head>
-<body>
-<header>
-<h1>{escape(question.site)}</h1>
-<nav aria-label="Period">{_ranges(question)}</nav>
-{_site_links(question, sites)}
-</header>
-<main>
-<section aria-label="Totals" class="totals">
-<p><strong>{visitors:,}</strong> daily visitors</p>
-<p><strong>{views:,}</strong> page views</p>
-<p class="note">{question.first} to {question.last}, {escape(question.zone.key)}. A visitor's pseudonym lives one
-day, so the visitors of a period are the sum of its days: who comes on three days counts three times.</p> </section>
-{_chart(overview, question) if overview else _nothing(question)} <div class="boxes">{boxes}</div> </main> <footer>No
-IP address without consent. {_downloads(question, prefix)}</footer> </body> </html>"""
+_FORM_NAMES = ("dimension", "operator", "value")
+_OVERVIEW = ("pages", "sources", "entry_pages", "channels", "countries", "devices", "browsers", "events")
+_EMPTY_STEPS = ("funnel", "goals")
 
 
-def _link(question: Question, label: str, **changed: str) -> str:
-    values = {"site": question.site, "from": str(question.first), "to": str(question.last)} | changed
-    return f'<a href="?{escape(urlencode(values))}">{escape(label)}</a>'
+class Dashboard:
+    """The page and what it needs: who may see it, where its figures come from."""
 
+    def __init__(self, settings: Settings, desk: Desk, guard: Guard, own: OwnBrowser, privacy: PrivacyTab) -> None:
+        self._settings, self._desk, self._guard = settings, desk, guard
+        self._own, self._privacy = own, privacy
 
-def _ranges(question: Question) -> str:
-    days = (question.last - question.first).days + 1
-    links = []
-    for label, length in _RANGES:
-        if length == days:
-            links.append(f'<a aria-current="page">{label}</a>')
-        else:
-            first = question.last - timedelta(days=length - 1)
-            links.append(_link(question, label, **{"from": str(first)}))
-    return "".join(links)
+    @property
+    def routes(self) -> list[Route]:
+        return [Route("/public/dashboard", self._guard.guard(self._page))]
 
-
-def _site_links(question: Question, sites: frozenset[str]) -> str:
-    if len(sites) < 2:
-        return ""
-    return f'<nav aria-label="Site">{"".join(_link(question, site, site=site) for site in sorted(sites))}</nav>'
-
-
-def _nothing(question: Question) -> str:
-    return (
-        '<p class="empty">Nothing was measured in this period yet. Open a page of the site, wait two seconds and load '
-        "this page again; or bring in an access log with <code>consent-gateway replay FILE</code>.</p>"
-    )
-
-
-def _chart(rows: Rows, question: Question) -> str:
-    """Page views a day as bars, from zero, with the figures as a table for those who can't see them."""
-    by_day = {row["period"]: row for row in rows}
-    days = [str(question.first + timedelta(days=n)) for n in range((question.last - question.first).days + 1)]
-    most = max(row["page_views"] for row in rows)
-    width, height = 100 / len(days), 100
-    bars = []
-    for index, day in enumerate(days):
-        row = by_day.get(day, {"page_views": 0, "visitors": 0})
-        tall = height * row["page_views"] / most
-        inner = height * row["visitors"] / most
-        place = f'x="{index * width:.3f}" width="{width * 0.82:.3f}"'
-        bars.append(
-            f"<g><title>{day}: {row['page_views']:,} page views, {row['visitors']:,} daily visitors</title>"
-            f'<rect class="views" {place} y="{height - tall:.2f}" height="{tall:.2f}"/>'
-            f'<rect class="visitors" {place} y="{height - inner:.2f}" height="{inner:.2f}"/></g>'
+    async def _page(self, request: Request) -> Response:
+        person: Person = request.state.person
+        query = request.query_params
+        words = choose(query.get("language", ""), request.headers.get("accept-language", ""))
+        pairs = query.multi_items()
+        asked = [pair for pair in pairs if pair[0] not in (*OWN_NAMES, *_FORM_NAMES)]
+        try:
+            question = self._desk.question(asked)
+            view = look(pairs, question, words, person, self._settings.PREFIX)
+            if "dimension" in query:
+                one = Filter.parse(f"{query['dimension']}{query.get('operator', '=')}{query.get('value', '')}")
+                wider = view.asking(filters=tuple(dict.fromkeys([*question.filters, one])))
+                return RedirectResponse(wider.path(), 303, headers={"Cache-Control": "no-store"})
+        except ConfigError as error:
+            return self._apology(words, str(error))
+        if view.tab == PRIVACY and person.role is not Role.OWNER:
+            view = view.at(tab=TABS[0])
+        what = view.report or view.tab
+        self._guard.audit.note(
+            person, "read", f"dashboard {what} of {question.site}, {question.first} to {question.last}"
         )
-    return (
-        '<figure><div class="plot">'
-        f'<span class="most">{most:,}</span><svg viewBox="0 0 100 {height}" preserveAspectRatio="none" role="img" '
-        f'aria-label="Page views and daily visitors by day; the most on one day were {most:,} page views">'
-        f"{''.join(bars)}</svg></div>"
-        f'<div class="axis"><span>{days[0]}</span><span>{days[-1]}</span></div>'
-        '<figcaption><i class="views"></i>Page views <i class="visitors"></i>Daily visitors</figcaption></figure>'
-    )
+        form = self._guard.sessions.form_token(person.secret)
+        is_out = self._own.is_out(request.headers.get("cookie", ""), secure=is_secure(request))
+        main = await run_in_threadpool(self._main, view)
+        title = f"{question.site}: {words[f'tab_{view.tab}']}"
+        head = toolbar.header(view, self._settings.site_names, form, is_out=is_out)
+        body = f'{head}{toolbar.tabs(view)}<main id="main">{toolbar.tools(view)}{main}</main>{self._foot(view)}'
+        return HTMLResponse(document(words, title, body, self._settings.PREFIX), headers=PAGE_HEADERS)
+
+    def _main(self, view: View) -> str:
+        if view.tab == PRIVACY:
+            return self._privacy.render(view)
+        try:
+            if view.report:
+                return self._report(view, ALL[view.report])
+            top = self._top(view)
+        except StoreError as error:
+            return f'<p class="wrong" role="alert">{escape(view.words["store_away"])} {escape(str(error))}</p>'
+        if not top:
+            return self._new_site(view)
+        return f'{top}<div class="boxes">{"".join(self._box(view, report) for report in _reports(view.tab))}</div>'
+
+    def _top(self, view: View) -> str:
+        """Totals and time line; empty when the site never measured anything."""
+        question = view.question
+        now = self._desk.ask("totals", replace(question, compare=""))[0]
+        if not now["page_views"] and not now["visitors"] and not question.filters and self._is_new(question):
+            return ""
+        rows = self._desk.ask("overview", replace(question, compare="", limit=boxes.PAGE_ROWS))
+        earlier = question.before()
+        before = before_rows = None
+        if earlier is not None:
+            before = self._desk.ask("totals", earlier)[0]
+            before_rows = self._desk.ask("overview", earlier)
+        line = boxes.over_time(view, REPORTS["overview"], view.figure, rows, before_rows)
+        return f"{boxes.totals(view, now, before)}{line}"
+
+    def _is_new(self, question: Question) -> bool:
+        """Was nothing ever measured here, as far back as a question may reach?"""
+        ever = replace(question, first=question.last.replace(year=question.last.year - 2), compare="")
+        found: Any = self._desk.ask("totals", replace(ever, bots=True))[0]["page_views"]
+        return not found
+
+    def _box(self, view: View, report: Report) -> str:
+        if len(view.question.steps) < report.steps:
+            return boxes.failed(view, report, "").replace('<p class="empty"></p>', toolbar.steps_form(view))
+        limit = boxes.PAGE_ROWS if report.over_time or report.whole or report.name == "hours" else boxes.BOX_ROWS
+        try:
+            rows = self._desk.ask(report.name, replace(view.question, compare="", limit=limit))
+        except (StoreError, ConfigError) as error:
+            return boxes.failed(view, report, str(error))
+        return boxes.box(view, report, rows)
+
+    def _report(self, view: View, report: Report) -> str:
+        """One report whole: every figure, all rows, the sum, and what they are compared with."""
+        words = view.words
+        question = replace(view.question, limit=boxes.PAGE_ROWS)
+        form = toolbar.steps_form(view) if report.name in _EMPTY_STEPS else ""
+        body = ""
+        if len(question.steps) >= report.steps:
+            rows = self._desk.ask(report.name, question)
+            if report.over_time and rows:
+                body = boxes.over_time(view, report, report.figures[0], rows, None)
+            body += boxes.table(view, report, rows, figures=report.figures, most=boxes.PAGE_ROWS)
+        back = view.at(report="").href()
+        return f"""<article class="report"><header><h2>{escape(words.of(report.title))}</h2>
+<p>{escape(words.of(report.words))}</p>
+<p class="actions"><a href="{back}">{escape(words.say("back_to", tab=words[f"tab_{view.tab}"]))}</a>
+{boxes.downloads(view, report)}</p></header>{form}<div class="wide" tabindex="0" role="region"
+ aria-label="{escape(words.of(report.title))}">{body}</div></article>"""
+
+    def _new_site(self, view: View) -> str:
+        """Nothing was ever measured: what to do next."""
+        words = view.words
+        steps = "".join(f"<li>{words[f'new_{number}']}</li>" for number in (1, 2, 3))
+        return f'<section class="new"><h2>{escape(words["new_title"])}</h2><ol>{steps}</ol></section>'
+
+    def _foot(self, view: View) -> str:
+        words = view.words
+        days = words.days(view.question.first, view.question.last)
+        zone = escape(view.question.zone.key)
+        return f'<footer class="foot"><p>{escape(days)}, {zone}. {escape(words["foot"])}</p></footer>'
+
+    def _apology(self, words: Words, why: str) -> Response:
+        link = f'<a href="{self._settings.PREFIX}/dashboard">{escape(words["start_again"])}</a>'
+        body = (
+            f'<main class="sign-in"><h1>{escape(words["wrong_question"])}</h1><p>{escape(why)}</p><p>{link}</p></main>'
+        )
+        return HTMLResponse(document(words, words["wrong_question"], body, self._settings.PREFIX), 422, PAGE_HEADERS)
 
 
-def _box(name: str, rows: Rows, question: Question, prefix: str) -> str:
-    report = REPORTS[name]
-    key, counts = report.keys[0].name, _SHOWN
-    most = max((row["page_views"] for row in rows), default=1) or 1
-    head = "".join(f'<th scope="col">{escape(report.columns[column].label)}</th>' for column in counts)
-    lines = "".join(
-        f'<tr><th scope="row"><meter min="0" max="{most}" value="{row["page_views"]}" aria-hidden="true"></meter>'
-        f"<span>{escape(str(row[key])) or 'not known'}</span></th>"
-        + "".join(f"<td>{row[column]:,}</td>" for column in counts)
-        + "</tr>"
-        for row in rows[:_BOX_ROWS]
-    )
-    body = lines or f'<tr><td colspan="{len(counts) + 1}" class="empty">Nothing here yet.</td></tr>'
-    label = escape(report.columns[key].label)
-    return (
-        f'<section><h2>{escape(report.title)}</h2><table><thead><tr><th scope="col">{label}</th>'
-        f"{head}</tr></thead><tbody>{body}</tbody></table></section>"
-    )
-
-
-def _downloads(question: Question, prefix: str) -> str:
-    values = urlencode({"site": question.site, "from": str(question.first), "to": str(question.last), "format": "csv"})
-    links = (
-        f'<a href="{prefix}/stats/{name}?{escape(values)}">{escape(report.title.lower())}</a>'
-        for name, report in REPORTS.items()
-    )
-    return f"As CSV: {', '.join(links)}."
+def _reports(tab: str) -> list[Report]:
+    if tab == TABS[0]:
+        return [REPORTS[name] for name in _OVERVIEW if name in REPORTS]
+    return [report for report in boxes.reports_of(tab) if report.name != "overview"]

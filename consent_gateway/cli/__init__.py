@@ -19,6 +19,7 @@ from .replay import replay
 from .rights import app as rights
 from .snippet import snippet
 from .stats import stats
+from .users import tokens_app, users_app
 
 app = typer.Typer(
     name="consent-gateway",
@@ -64,3 +65,5 @@ app.command("sign-in")(sign_in)
 app.add_typer(policy_app, name="policy")
 app.add_typer(cookies_app, name="cookies")
 app.add_typer(ledger_app, name="ledger")
+app.add_typer(users_app, name="users")
+app.add_typer(tokens_app, name="tokens")

@@ -5,10 +5,13 @@ Each answer is the same for every kind of caller and says in words what was refu
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
+from collections.abc import Awaitable, Callable
 from hmac import compare_digest
 from typing import Any
+from urllib.parse import quote
 
 from pydantic import ValidationError
 from pydantic_core import from_json
@@ -47,7 +50,13 @@ _ROUTES = {
     "/health": "GET",
     "/metrics": "GET",
 }
-_OFFICE = re.compile(r"/stats/[a-z_]{1,40}|/dashboard|/sign-in")  # answered by the back office, below its /public
+# answered by the back office, below its /public
+_OFFICE = re.compile(r"/stats/[a-z_]{1,40}|/dashboard(/[0-9a-f]{16}\.(css|js))?|/sign-(in|out)|/own|/openapi\.json")
+_ROLES = ("owner", "viewer")
+Authorize = Callable[[Scope], Awaitable[str | None]]
+"""Who asks, by the site's own sign-in: `"owner"`, `"viewer"`, either with a name for the audit log (`"owner:ann"`), or
+None for nobody."""
+
 _SECURITY = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -55,7 +64,8 @@ _SECURITY = {
 }
 
 
-_MOST_ASKING = 4
+_MOST_ASKING = 4  # threads of the site that may wait for the back office
+_MOST_WAITING = 16  # and how many questions wait for one of those
 _OFFICE_SECONDS = 30.0
 _KEPT_HEADERS = [
     (name.lower().encode(), value.encode()) for name, value in ({"Cache-Control": "no-store"} | _SECURITY).items()
@@ -65,9 +75,13 @@ _KEPT_HEADERS = [
 class Endpoints:
     """Everything that hangs under the prefix, for one edge."""
 
-    def __init__(self, edge: Edge, choices: Choices, receipts: Receipts, visitor: Visitor) -> None:
+    def __init__(
+        self, edge: Edge, choices: Choices, receipts: Receipts, visitor: Visitor, authorize: Authorize | None = None
+    ) -> None:
         self._edge, self._choices, self._receipts, self._visitor = edge, choices, receipts, visitor
-        self._asking = 0
+        self._authorize = authorize
+        self._asking = asyncio.Semaphore(_MOST_ASKING)
+        self._waiting = 0
         self._origins = Origins(edge.settings.ALLOWED_ORIGINS)
         self._watchers = Networks(edge.settings.METRICS_NETWORKS)
 
@@ -173,6 +187,9 @@ class Endpoints:
         if not site:
             for _ in kept:
                 recorder.count_dropped(site, DropReason.UNKNOWN_SITE)
+        elif kept and self._edge.own.is_out(arrival.cookie, secure=arrival.secure):
+            for _ in kept:
+                recorder.count_dropped(site, DropReason.OWN_BROWSER)
         elif kept:
             consent = self._edge.in_force(arrival, site, now=now)
             seen = [_observe(event, arrival, site, consent, now) for event in kept]
@@ -191,41 +208,60 @@ class Endpoints:
         token = self._edge.settings.METRICS_TOKEN.get_secret_value().encode()
         if arrival.address in self._watchers or (token and compare_digest(sent, token)):
             return await self._ask_office(path, request, arrival)
+        if sent.startswith(b"cg_"):  # a token that the back office knows
+            answer = await self._ask_office(f"/public{path}", request, arrival)
+            if path == "/metrics" or answer.status_code == 200:
+                return answer
         if path == "/health":
             return PlainTextResponse("ok", headers={"Cache-Control": "no-store"})
-        return problem(403, "Metrics are for METRICS_NETWORKS, or with METRICS_TOKEN as a bearer token.")
+        return problem(403, "Metrics are for METRICS_NETWORKS, or with METRICS_TOKEN or a token of scope metrics.")
 
     async def _ask_office(self, path: str, request: Request, arrival: Arrival) -> Response:
         """Hand a question to the back office, which knows the owners and the store."""
         if request.method == "POST" and not same_origin(arrival):
             return problem(403, "This is taken only from this site's own pages.")
-        if self._asking >= _MOST_ASKING:  # a back office that hangs must not take the threads that the site needs
+        if self._waiting >= _MOST_WAITING:  # a back office that hangs must not take the threads that the site needs
             return problem(503, "Too many ask the back office at once; try again in a moment.", Retry_After="2")
-        headers = {"Cookie": arrival.cookie, "X-Scheme": "https" if arrival.secure else "http"}
         sent: bytes | None = None
         if request.method == "POST":
             try:
                 sent = await read_body(request, MAX_FORM)
             except TooLarge:
                 return problem(413, f"This takes at most {MAX_FORM} bytes.")
-            headers["Content-Type"] = arrival.content_type
-        self._asking += 1
+        headers = await self._about(request, arrival)
+        self._waiting += 1
         try:
-            status, passed, body = await run_in_threadpool(
-                office.call,
-                self._edge.settings.DATA_DIR,
-                request.method,
-                path,
-                dict(request.query_params),
-                body=sent,
-                headers=headers,
-                timeout=_OFFICE_SECONDS,
-            )
+            async with self._asking:
+                status, passed, body = await run_in_threadpool(
+                    office.call,
+                    self._edge.settings.DATA_DIR,
+                    request.method,
+                    path,
+                    request.query_params.multi_items(),
+                    body=sent,
+                    headers=headers,
+                    timeout=_OFFICE_SECONDS,
+                )
         except (OfficeError, OSError):
             return problem(503, "The back office is starting or away; try again in a moment.", Retry_After="2")
         finally:
-            self._asking -= 1
+            self._waiting -= 1
         return Response(body, status, passed)
+
+    async def _about(self, request: Request, arrival: Arrival) -> dict[str, str]:
+        """What the back office is told of who asks. The request's own headers of these names never get there."""
+        headers = {
+            "Cookie": arrival.cookie,
+            "X-Scheme": "https" if arrival.secure else "http",
+            "X-Network": request.client.host if request.client else "",  # scrubbed: the network, no address
+            "Accept-Language": arrival.language,
+            "Content-Type": arrival.content_type,
+            "Authorization": request.headers.get("authorization", ""),
+        }
+        if self._authorize is not None:
+            told = await self._authorize(request.scope)
+            headers["X-Person"] = quote(told, safe=":") if told and told.partition(":")[0] in _ROLES else "none"
+        return {name: value for name, value in headers.items() if value}
 
 
 def _is_for_pages(path: str) -> bool:

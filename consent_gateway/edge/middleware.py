@@ -20,6 +20,7 @@ from ..config.settings import Settings
 from ..enrich.path import scrub_path
 from ..record.cookie import Cookies, read_kept
 from ..record.ledger import Ledger, SharedSync, Stops
+from ..record.own import OwnBrowser
 from ..rule.consent import UNKNOWN, Consent, Status
 from ..rule.event import DropReason, Observation
 from ..rule.page import PAGE_VIEW, page_type
@@ -89,6 +90,7 @@ class Edge:
     stops: Stops
     sync: SharedSync
     hosts: Mapping[str, str]
+    own: OwnBrowser
 
     def site_of(self, host: str) -> str:
         """The site's name; empty for a host that is none of ours."""
@@ -239,6 +241,9 @@ class _Visit:
         try:
             if not self._site:
                 edge.recorder.count_dropped("", DropReason.UNKNOWN_SITE)
+                return
+            if edge.own.is_out(arrival.cookie, secure=arrival.secure):
+                edge.recorder.count_dropped(self._site, DropReason.OWN_BROWSER)
                 return
             query = scope["query_string"].decode("latin-1")
             seen = Observation(

@@ -29,6 +29,7 @@ class DropReason(StrEnum):
     EXPIRED = "expired"  # older than the retention of measurement
     FUTURE = "future"  # replay only: dated more than a day after now
     INVALID = "invalid"  # it broke the contract; the sender was told
+    OWN_BROWSER = "own_browser"  # of an owner who keeps their own browser out of the figures
     EXCLUDED = "excluded"  # of a path in EXCLUDE_PATHS
     OVERLOAD = "overload"  # the spool could not take it; a sender was told 503, a page view gave way
     NOT_A_PAGE = "not_a_page"  # replay only: a log line that is no page view (a picture, a form that was posted)

@@ -1,0 +1,99 @@
+"""What the privacy tab shows, put together from who keeps it: requests, ledger, retention, store, books, processing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from .access.audit import Audit
+from .answers.language import Words
+from .answers.privacy import Part
+from .config.policy_file import load
+from .config.processing import record
+from .config.settings import Settings
+from .record.books import Tally, is_event
+from .rights.register import Register
+from .rule.columns import COLUMNS
+
+Table = list[list[str]]
+
+_MOST_LINES = 40  # of the audit log
+
+
+def privacy_parts(
+    settings: Settings, tally: Tally, audit: Audit, requests: Register, look_at_store: Callable[[], dict[str, Any]]
+) -> list[Part]:
+    """The parts in order: what is due first."""
+    policy = load(settings.POLICY)
+
+    def due(words: Words) -> Table:
+        today = datetime.now(settings.zone).date()
+        found = sorted((one for one in requests.all() if one.is_open), key=lambda one: (one.due, one.number))
+        rows = [
+            [
+                f"{one.number}: {one.right.value}",
+                words.day(one.received),
+                words.day(one.due),
+                one.overdue(today) or one.state,
+            ]
+            for one in found
+        ]
+        return [[words["col_right"], words["col_asked"], words["col_due"], words["col_state"]], *rows]
+
+    def ledger(words: Words) -> Table:
+        files = sorted((settings.DATA_DIR / "ledger").glob("????-??.jsonl"), reverse=True)
+        rows = [[path.stem, words.count(path.read_bytes().count(b"\n"))] for path in files]
+        return [[words["col_month"], words["col_records"]], *rows]
+
+    def retention(words: Words) -> Table:
+        rows = []
+        for purpose in policy.purposes:
+            columns = [column.name for column in COLUMNS if column.purpose == purpose.id]
+            name = purpose.names.get(words.language) or purpose.id
+            rows.append([name, words.count(policy.retention_days(purpose.id)), ", ".join(columns) or "–"])
+        return [[words["col_purpose"], words["col_days"], words["col_columns"]], *rows]
+
+    def store(words: Words) -> Table:
+        state = look_at_store()
+        return [[words["col_what"], words["col_state"]], *([name, _text(value)] for name, value in state.items())]
+
+    def books(words: Words) -> Table:
+        counts: dict[str, int] = {}
+        for (site, term), count in tally.total().items():
+            if is_event(site, term):
+                counts[term] = counts.get(term, 0) + count
+        rows = [[term.replace("_", " "), words.count(count)] for term, count in sorted(counts.items())]
+        return [[words["col_what"], words["col_count"]], *rows]
+
+    def processing(words: Words) -> Table:
+        activities = record(policy, int(time.time() * 1000), words.language)["activities"]
+        rows = [
+            [one["purpose"], str(one["basis"]).replace("_", " "), words.count(one["kept_days"])] for one in activities
+        ]
+        return [[words["col_purpose"], words["col_basis"], words["col_days"]], *rows]
+
+    def read(words: Words) -> Table:
+        lines = list(audit.read())[-_MOST_LINES:]
+        rows = [
+            [line["at"][:16].replace("T", " "), line["who"] or line["how"] or "–", f"{line['did']} {line['what']}"]
+            for line in reversed(lines)
+        ]
+        return [[words["col_when"], words["col_who"], words["col_did"]], *rows]
+
+    return [
+        Part("requests", due),
+        Part("ledger", ledger),
+        Part("retention", retention),
+        Part("store", store),
+        Part("books", books),
+        Part("processing", processing),
+        Part("audit", read),
+    ]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(str(one) for one in value) or "–"
+    return "–" if value in ("", None) else str(value)
