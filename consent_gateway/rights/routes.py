@@ -3,8 +3,10 @@ whose consent the edge has proved."""
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from clickhouse_connect.driver.client import Client
@@ -20,8 +22,10 @@ from ..record.books import Tally
 from ..record.keys import Keys
 from ..record.ledger import Ledger, Stops
 from ..record.spool import Spool
+from ..rule.consent import Action, Status
 from ..rule.errors import ConfigError, StoreError
 from ..rule.pseudonym import person
+from ..rule.purposes import LegalBasis
 from ..store.client import Failure, first_line
 from ..store.forwarder import Forwarder
 from ..store.layout import Layout
@@ -66,6 +70,7 @@ class RightsRoutes:
         self.rights, self._policy, self._keys, self._ledger = rights, policy, keys, ledger
         self._spool, self._connect, self._sites, self._now = spool, connect, sites, now
         self._reading = 0
+        self._recording = threading.Lock()
 
     @classmethod
     def made(
@@ -180,7 +185,7 @@ class RightsRoutes:
             case Right.OBJECTION:
                 await run_in_threadpool(self.rights.object, request.person)
             case Right.WITHDRAWAL:
-                await run_in_threadpool(self.rights.withdraw, request.person)
+                await run_in_threadpool(self._withdraw, request)
             case Right.RECTIFICATION:
                 if not request.note:
                     raise RightsError(f"request {number} has no --note, which is what stands beside the data")
@@ -188,6 +193,33 @@ class RightsRoutes:
                 raise RightsError(f"a complaint is answered by a person: acknowledge {number}, then close it")
         done = self.rights.register.add(number, Step.DONE, self._now(), by=by, proof=proof)
         return JSONResponse(done.as_json(self._now().date()) | ({"export": about} if about else {}))
+
+    def _withdraw(self, request: Request) -> None:
+        """End a consent by mail: on the record like any other withdrawal, after it counts."""
+        self.rights.withdraw(request.person)
+        now = datetime.now(UTC)
+        record: dict[str, Any] = {
+            "id": os.urandom(16).hex(),
+            "site": request.site,
+            "at": now.isoformat(timespec="milliseconds"),
+            "action": Action.WITHDRAW.value,
+            "status": Status.WITHDRAWN.value,
+            "consent_id": "",
+            "supersedes": request.consent_id,
+            "purposes": {
+                name: {"granted": False, "basis": LegalBasis.CONSENT.value} for name in sorted(self._policy.asked)
+            },
+            "objection": False,
+            "policy_version": self._policy.in_force(int(now.timestamp() * 1000)).version,
+            "notice": "",
+            "language": "",
+            "where": "mail",
+            "script": "",
+            "signals": {"gpc": False, "dnt": False},
+            "valid_until": "",
+        }
+        with self._recording:
+            self._ledger.append(record, record["at"][:7]).sync()
 
     def _named(self, number: int) -> Request:
         request = self.rights.register.get(number)

@@ -9,6 +9,7 @@ import tarfile
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from consent_gateway.record import chain
 from consent_gateway.record.ledger import Ledger, Stop, Stops
 from consent_gateway.record.salts import Salts, memory_dir
 from consent_gateway.record.spool import Writer
+from consent_gateway.rights.register import Right
 from consent_gateway.store import backup
 from consent_gateway.store import client as store
 from consent_gateway.store.backup import BackupError
@@ -66,7 +68,8 @@ def new_office(
     for office in made:
         office.forwarder.close()
     double.clear()
-    ask(made[0], "TRUNCATE TABLE events")
+    for table in ("events", "held", "rights_requests"):
+        ask(made[0], f"TRUNCATE TABLE {table}")
 
 
 def ask(office: Office, sql: str) -> Any:
@@ -312,6 +315,26 @@ def test_a_lost_host_gets_ledger_and_stops_back(new_office: Callable[[str], Offi
     assert ask(new, "SELECT person FROM events ORDER BY person") == [(0,), (2,), (3,)]
     notices = list((new.settings.DATA_DIR / "notices").iterdir())
     assert notices and all("version" in json.loads(path.read_text()) for path in notices)
+
+
+def test_rights_outlive_a_backup(new_office: Callable[[str], Office], tmp_path: Path) -> None:
+    """What was kept aside comes back aside, or erased if that was asked since; the register of requests comes back; and
+    what was restricted since is taken aside again."""
+    lost, new = new_office("lost"), new_office("new")
+    ask(lost, FILL.format(rows=5))
+    stop(lost, 1, Stop.RESTRICTED)
+    stop(lost, 2, Stop.RESTRICTED)
+    client = lost._connect()
+    lost.forwarder.holder.move(client)
+    client.close()
+    lost.rights.rights.register.open(Right.ACCESS, datetime.now(UTC), site="site", by="An", source="mail")
+    back_up(lost, tmp_path / "b")
+    stop(new, 2, Stop.ERASED)
+    stop(new, 3, Stop.RESTRICTED)
+    restore(new, tmp_path / "b", replace=True)
+    assert ask(new, "SELECT person FROM events ORDER BY person") == [(0,), (4,)]
+    assert ask(new, "SELECT person FROM held FINAL ORDER BY person") == [(1,), (3,)]
+    assert new.rights.rights.register.get(1).right is Right.ACCESS
 
 
 def test_the_ledger_never_shrinks(new_office: Callable[[str], Office], tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from consent_gateway import Settings
 from consent_gateway.app import running_office
 from consent_gateway.cli import app
 from consent_gateway.record.keys import Keys
-from consent_gateway.record.ledger import Ledger
+from consent_gateway.record.ledger import Ledger, Stops
 from consent_gateway.record.spool import Spool, Writer
 from consent_gateway.rule.pseudonym import person
 from tests.store.host import event
@@ -131,6 +131,34 @@ def test_restriction_hold_erasure(home: Path) -> None:
     assert code == 0 and "events: 0" in shown and "held: 0" in shown and "spool: 0" in shown, shown
     code, shown = run(home, "show", third)
     assert json.loads(shown)["entries"][-1]["proof"]["held"] == 0
+
+
+def test_a_withdrawal_by_mail_counts_and_is_on_the_record(home: Path) -> None:
+    number = opened(home, "withdrawal", "--consent-id", CONSENT)
+    assert run(home, "run", number)[0] == 0
+    stops = Stops(home / "data")
+    assert stops.ended(person(Keys(home / "keys").person, CONSENT))
+    stops.close()
+    last = Ledger(home / "data").history(CONSENT)[-1]
+    assert (last["action"], last["status"], last["supersedes"], last["where"]) == (
+        "withdraw", "withdrawn", CONSENT, "mail",
+    )  # fmt: skip
+
+
+def test_an_objection_and_a_correction_by_mail(home: Path) -> None:
+    number = opened(home, "objection", "--consent-id", CONSENT)
+    assert run(home, "run", number)[0] == 0
+    stops = Stops(home / "data")
+    assert stops.objects(person(Keys(home / "keys").person, CONSENT))
+    stops.close()
+    number = opened(home, "rectification", "--consent-id", CONSENT)
+    assert "no --note" in run(home, "run", number)[1]
+    number = opened(home, "rectification", "--consent-id", CONSENT, "--note", "it was Bruges")
+    assert run(home, "run", number)[0] == 0
+    other = opened(home, "access", "--consent-id", CONSENT)
+    assert run(home, "run", other, "--out", str(home / "beside.json"))[0] == 0
+    notes = [one["note"] for one in json.loads((home / "beside.json").read_text())["requests"]]
+    assert "it was Bruges" in notes, "it stands beside the data"
 
 
 def test_without_a_consent_no_row_can_be_found_and_that_is_said(home: Path) -> None:
