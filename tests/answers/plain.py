@@ -498,8 +498,9 @@ def server_times(plain: Plain) -> Answer:
 
 def timings(plain: Plain) -> Answer:
     found: defaultdict[str, list[float]] = defaultdict(list)
-    for row in plain.rows:
-        for name, value in row.get("timings", {}).items():
+    told = (row for row in plain.rows if row.get("timings"))
+    for own in grouped(told, lambda row: (row.get("visitor", 0), row.get("view_id", 0))).values():
+        for name, value in max(own, key=lambda row: row.get("engaged_ms", 0))["timings"].items():
             found[name].append(value)
     return ranked([{"timing": name, "samples": len(values)} | percentiles(values) for name, values in found.items()],
                   "-samples", "timing")  # fmt: skip

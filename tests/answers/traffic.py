@@ -101,7 +101,7 @@ def _of_one(chance: Random, day: date, visitor: int, number: int) -> Iterator[Ro
                 if told <= last:
                     yield _row(chance, own, told, type="engagement", view_id=view, engaged_ms=(engaged + 1) * 1500,
                                scroll_pct=chance.randrange(101), screen="md",
-                               timings={"ttfb_ms": chance.randrange(1, 400) / 4} if engaged == 0 else {})  # fmt: skip
+                               timings={"ttfb_ms": chance.randrange(1, 400) / 4})  # fmt: skip
             if chance.random() < 0.15:
                 name = chance.choice(("signup", "download"))
                 yield _row(chance, own, at + 5, type="custom", view_id=view, name=name,
