@@ -173,7 +173,7 @@ def _read_names(tokens: list[_Token]) -> tuple[set[str], _Places]:
         found = inner if stack else top
         if token.text == "=>" and before == ")":
             inner.update(_bound(tokens, closes, opens[index - 1]))
-        elif token.text in ("function", "catch"):
+        elif token.text in ("function", "catch") and before not in (".", "?."):
             start = index + 1 + (after != "(")
             if tokens[start].text == "(":
                 inner.update(_bound(tokens, closes, start))

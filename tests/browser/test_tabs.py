@@ -7,7 +7,7 @@ import re
 import shutil
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from playwright.sync_api import Browser, BrowserContext, Page, Route
 
@@ -189,3 +189,30 @@ def test_a_notice_that_could_not_be_had_is_asked_for_again(shop: Site, new_page:
     page.unroute("**/_cg/notices/*")
     page.evaluate("dispatchEvent(new Event('online'))")
     page.wait_for_selector(BANNER)
+
+
+def test_a_page_that_was_open_too_long_can_still_choose(shop: Site, new_page: NewPage) -> None:
+    page = new_page()
+
+    def too_old(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json=answer.json() | {"nonce": "too-old"})
+
+    page.route("**/_cg/state*", too_old)
+    visit(page, shop)
+    page.unroute("**/_cg/state*")
+    with page.expect_response("**/_cg/state*") as answer:
+        buttons(page).first.click()
+    page.wait_for_selector("cg-choice output:has-text('Please try again')")
+    answer.value.finished()
+    page.evaluate("new Promise((done) => setTimeout(done, 100))")  # until the page has read it
+    accept(page)
+
+
+def test_what_the_server_cant_take_any_more_is_a_withdrawal(shop: Site, new_page: NewPage) -> None:
+    page = visit(new_page(), shop)
+    accept(page)
+    value = quote(json.dumps([{"action": "save", "purposes": {"gone": False}}]))
+    page.context.add_cookies([{"name": "cg-later", "value": value, "url": shop.url}])
+    visit(page, shop, shows=CORNER)
+    assert kept(page) == [] and state(page)["status"] == "withdrawn"

@@ -54,6 +54,7 @@ def test_a_module_stands_once_and_behind_what_it_imports(tmp_path: Path) -> None
         ("let state;\nf(() => { state = 1; });", "let a;f(()=>{a=1});"),
         ("const { x, y } = o;\nf(x + x, x, y);", "const{x:a,y}=o;f(a+a,a,y);"),
         ("const f = (x) => x;\nconst g = (y, z) => f(`${y}`, z);", "const c=(a)=>a;const d=(a,b)=>c(`${a}`,b);"),
+        ("f.catch((why) => { if (why) return g(why); });", "f.catch((a)=>{if(a)return g(a)});"),
         ("f((top) => top + 1);\nf(top);", "f((a)=>a+1);f(top);"),
         ("f({ a: 1, }, [2,\n],);", "f({a:1},[2,]);"),
     ],

@@ -2,7 +2,7 @@
 import { api } from "../core/api.js";
 import { make } from "../core/dom.js";
 import { button, listenWithNotice, notice, word } from "../core/notice.js";
-import { choose, grants, state } from "../core/state.js";
+import { choose, grants, refresh, state } from "../core/state.js";
 import { closeDialog, moreLink, openDialog } from "./preferences.js";
 import { box, isEarnest, region, root, tell } from "./root.js";
 
@@ -19,7 +19,10 @@ async function act(event, where, ...choices) {
   closeDialog();
   draw(false);
   const result = await choose(where, ...choices);
-  if (!result) draw(wasAsking);
+  if (!result) {
+    draw(wasAsking);
+    refresh(); // what a grant needs may have grown too old
+  }
   tell(word(result === "sent" ? state.status : result || "failed"));
 }
 

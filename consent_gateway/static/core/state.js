@@ -27,11 +27,17 @@ function take(next) {
   }
 }
 
-// Ask again. What could not be sent before goes first, so that the answer is the truth.
+// Ask again. What could not be sent before goes first, so that the answer is the truth. What the server can't take as it
+// is, as of a purpose that is gone, is sent as a withdrawal: stricter, and never lost.
 export async function refresh() {
   try {
     const left = kept();
-    for (const choice of left) await ask("choice", choice);
+    for (const choice of left) {
+      await ask("choice", choice).catch((why) => {
+        if (why >= 400 && why < 500) return ask("choice", { action: "withdraw" });
+        throw why;
+      });
+    }
     if (left[0]) keep([]);
     take(await ask("state?language=" + document.documentElement.lang.slice(0, 2)));
   } catch {
