@@ -52,6 +52,7 @@ log = logging.getLogger("consent_gateway")
 _ENDS = {"lifespan.startup.failed", "lifespan.shutdown.complete", "lifespan.shutdown.failed"}
 _BEAT_SECONDS = 0.25
 _GEO_SECONDS = 30.0
+_KEYS_SECONDS = 10.0
 _OFFICE_START_SECONDS = 30.0
 _LONGEST_PAUSE = 30.0  # between two starts of a back office that fails at once
 _RETRY_SECONDS = 5.0
@@ -191,7 +192,7 @@ class Worker:
             ),
             policy=policy,
             terms=InForce(policy),
-            cookies=Cookies(keys.secrets, months=policy.consent_months, domain=settings.COOKIE_DOMAIN),
+            cookies=make_cookies(settings, keys, policy),
             notices=Notices(policy, settings.DATA_DIR, now_ms),
             firewall=Firewall(policy, self._books, settings.COOKIE_FIREWALL),
             recorder=Recorder(rule, self._writer, self._books, memory, faults, sync=settings.EVENT_SYNC),
@@ -201,10 +202,11 @@ class Worker:
             hosts=settings.hosts,
             own=OwnBrowser(keys.secrets),
         )
-        receipts = Receipts(keys, self.edge.ledger, self.edge.notices, settings.PREFIX)
-        self._choices = Choices(self.edge, keys, receipts.make)
+        self._receipts = Receipts(keys, self.edge.ledger, self.edge.notices, settings.PREFIX)
+        self._choices = Choices(self.edge, keys, self._receipts.make)
         visitor = Visitor(self.edge, self._choices, keys)
-        self.endpoints = Endpoints(self.edge, self._choices, receipts, visitor, authorize)
+        self.endpoints = Endpoints(self.edge, self._choices, self._receipts, visitor, authorize)
+        self._secrets, self._keys_at = keys.secrets, time.monotonic() + _KEYS_SECONDS
         with suppress(OSError):
             self._be_known()
         self._geo_at = time.monotonic() + _GEO_SECONDS
@@ -218,6 +220,7 @@ class Worker:
         duties: list[Callable[[], object]] = [
             self._writer.let_go, self._be_known, self._keep_office, self._salts.keep, self._books.keep,
             self._choices.record_late, self._writer.measure, self._take_up_places, self.edge.notices.keep,
+            self._take_up_keys,
         ]  # fmt: skip
         while not self._end.wait(_BEAT_SECONDS):
             for duty in duties:
@@ -247,6 +250,19 @@ class Worker:
         if time.monotonic() >= self._geo_at:
             self._geo.reload_if_changed()
             self._geo_at = time.monotonic() + _GEO_SECONDS
+
+    def _take_up_keys(self) -> None:
+        """Keys that were rotated: what the old ones signed still counts."""
+        if time.monotonic() < self._keys_at:
+            return
+        self._keys_at = time.monotonic() + _KEYS_SECONDS
+        keys = make_keys(self.settings)
+        if keys.secrets != self._secrets:
+            self._secrets = keys.secrets
+            self.edge.cookies = make_cookies(self.settings, keys, self.edge.policy)
+            self.edge.own = OwnBrowser(keys.secrets)
+            self._choices.take_up(keys)
+        self._receipts.take_up(keys)
 
     def close(self) -> None:
         """In order: take no more events, write what is queued, let go of it; the back office seals and forwards.
@@ -288,6 +304,10 @@ def make_data_dir(settings: Settings) -> Path:
 
 def _wrong_data_dir(settings: Settings, why: str) -> ConfigError:
     return ConfigError(f"CONSENT_GATEWAY_DATA_DIR is {str(settings.DATA_DIR)!r}: {why}; allowed is a writable folder")
+
+
+def make_cookies(settings: Settings, keys: Keys, policy: Policy) -> Cookies:
+    return Cookies(keys.secrets, months=policy.consent_months, domain=settings.COOKIE_DOMAIN)
 
 
 def make_keys(settings: Settings) -> Keys:

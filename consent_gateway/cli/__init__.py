@@ -12,6 +12,7 @@ from .columns import columns
 from .cookies import cookies_app
 from .demo import demo
 from .doctor import doctor
+from .keys import keys_app
 from .ledger import ledger_app
 from .office import forward, serve, sign_in
 from .policy import policy_app
@@ -64,6 +65,7 @@ app.add_typer(rights, name="rights")
 app.command("sign-in")(sign_in)
 app.add_typer(policy_app, name="policy")
 app.add_typer(cookies_app, name="cookies")
+app.add_typer(keys_app, name="keys")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(users_app, name="users")
 app.add_typer(tokens_app, name="tokens")

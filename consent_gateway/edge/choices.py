@@ -50,11 +50,15 @@ class Choices:
 
     def __init__(self, edge: Edge, keys: Keys, receipt: Callable[[Mapping[str, Any]], dict[str, Any]]) -> None:
         self._edge, self._policy, self._receipt = edge, edge.policy, receipt
+        self.take_up(keys)
+        self._unrecorded: deque[Write] = deque(maxlen=_MOST_UNRECORDED)
+
+    def take_up(self, keys: Keys) -> None:
+        """Sign with these keys from now on."""
         self._nonces = URLSafeSerializer(
             list(keys.secrets), salt="consent-gateway.nonce", signer_kwargs={"digest_method": sha256}
         )
         self.done = Done(keys.secrets)
-        self._unrecorded: deque[Write] = deque(maxlen=_MOST_UNRECORDED)
 
     def state(self, scope: Scope, arrival: Arrival, site: str) -> Response:
         """Where this visitor stands, as the contract's JSON."""

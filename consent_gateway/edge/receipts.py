@@ -36,6 +36,10 @@ class Receipts:
         self._keys, self._ledger, self._notices, self._prefix = keys, ledger, notices, prefix
         self._key = keys.receipt
 
+    def take_up(self, keys: Keys) -> None:
+        """Sign with what is there now."""
+        self._keys, self._key = keys, keys.receipt
+
     def make(self, record: Record) -> dict[str, Any]:
         """The signed receipt of a record."""
         text = self._notices.text(str(record.get("notice", "")))

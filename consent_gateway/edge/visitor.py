@@ -42,7 +42,7 @@ class Visitor:
 
     def __init__(self, edge: Edge, choices: Choices, keys: Keys) -> None:
         self._edge, self._choices = edge, choices
-        self._public_keys = keys.public_keys
+        self._keys = keys
         self._done = choices.done
         self._asking = 0
 
@@ -145,7 +145,7 @@ class Visitor:
         consent_id, receipt = self._consent_of(arrival, site), ""
         if wish.receipt:
             receipt = wish.receipt if isinstance(wish.receipt, str) else json.dumps(wish.receipt)
-            consent_id, of_site = consent_of_receipt(receipt, self._public_keys)
+            consent_id, of_site = consent_of_receipt(receipt, self._keys.public_keys)
             if of_site != site:
                 consent_id = ""
         if wish.id and wish.id != consent_id:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import time
 from base64 import b64decode, b64encode
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -25,7 +26,9 @@ log = logging.getLogger("consent_gateway")
 
 _LONGEST_ADDRESS = 45
 _KEY_BYTES = 32
-_MONTH = re.compile(r"\d{4}-\d\d")
+MONTH = re.compile(r"\d{4}-\d\d")
+ADDRESS = "address-"  # begins the name of a month's key
+SETTLE_SECONDS = 60.0  # workers look for new keys every 10
 
 
 class Keys:
@@ -41,14 +44,26 @@ class Keys:
             ) from None
         if not secrets:
             made = not (directory / "secret").exists()
-            secrets = (b64encode(self._key("secret")).decode(),)
+            secrets = self._own_secrets()
             if made:
                 log.warning("made a secret in %s: back it up; set CONSENT_GATEWAY_SECRET for several hosts", directory)
         self.secrets = secrets  # the newest last
         if person is not None:
             self._take_up(person)
         self.person = self._key("person")
-        self._cipher = lru_cache(4)(lambda month: AESGCM(self._key(f"address-{month}")))
+        self._cipher = lru_cache(4)(lambda month: AESGCM(self._key(f"{ADDRESS}{month}")))
+
+    def _own_secrets(self) -> tuple[str, ...]:
+        """The secret in use last. One that was rotated verifies for ever; the one in its place signs only once every
+        worker must have taken it up, and verifies until then."""
+        newest = self._key("secret")
+        earlier = [
+            self._key(path.name)
+            for path in sorted(self.directory.glob("secret-*"), key=lambda path: int(path.name.partition("-")[2]))
+        ]
+        young = bool(earlier) and time.time() - (self.directory / "secret").stat().st_mtime < SETTLE_SECONDS
+        ordered = [newest, *earlier] if young else [*earlier, newest]
+        return tuple(b64encode(key).decode() for key in ordered)
 
     def encrypt_address(self, text: str, received_at: int) -> str:
         """`2026-11.<base64 of nonce and ciphertext>`, padded so that the length tells nothing. Time in milliseconds."""
@@ -60,7 +75,7 @@ class Keys:
     def decrypt_address(self, text: str) -> str | None:
         """The address again; `None` when its month's key was destroyed or the text is not ours."""
         month, _, sealed = text.partition(".")
-        if not _MONTH.fullmatch(month) or not (self.directory / f"address-{month}").exists():
+        if not MONTH.fullmatch(month) or not (self.directory / f"{ADDRESS}{month}").exists():
             return None
         try:
             raw = b64decode(sealed)
