@@ -16,7 +16,9 @@ import socket
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import uvicorn
 from clickhouse_connect.driver.client import Client
@@ -53,6 +55,7 @@ from .rule.errors import ConfigError, StoreError
 from .store import client as store
 from .store import schema
 from .store.days import Days
+from .store.disk import engine_config
 from .store.forwarder import Forwarder
 from .store.hosts import Hosts, host_name
 from .store.layout import Layout
@@ -84,7 +87,10 @@ class Office:
         self.spool = Spool(settings.DATA_DIR)
         self.tally = Tally(settings.DATA_DIR)
         stops = Stops(settings.DATA_DIR)
-        self.layout = Layout(settings.CLUSTER)
+        self._engine: Path | None = None
+        if settings.embedded:
+            self._engine = engine_config(Path(urlsplit(settings.dsn).path), keys, encrypt=settings.ENCRYPT_STORE)
+        self.layout = Layout(settings.CLUSTER, encrypted=settings.ENCRYPT_STORE)
         self.retention = Retention(load(settings.POLICY), self.layout, lambda: int(time.time() * 1000))
         self.hosts = Hosts(settings.DATA_DIR, stops, self._connect, self.layout) if settings.several_hosts else None
         self.days = Days(settings.zone, self.layout)
@@ -125,7 +131,10 @@ class Office:
 
     def _connect(self) -> Client:
         client = store.connect(
-            self.settings.dsn, on_cluster=self.layout.on_cluster, settings=self.layout.client_settings
+            self.settings.dsn,
+            on_cluster=self.layout.on_cluster,
+            settings=self.layout.client_settings,
+            config=self._engine,
         )
         several, zone = self.settings.several_hosts, self.settings.zone.key
         schema.apply(client, self.layout, several_hosts=several, zone=zone)

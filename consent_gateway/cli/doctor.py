@@ -24,6 +24,7 @@ from ..config.conditions import Finding as State
 from ..config.conditions import check
 from ..config.policy_file import load
 from ..config.settings import Settings
+from ..record.key_ring import destroyed_months
 from ..record.salts import memory_dir
 from ..rule.errors import ConfigError, ConsentGatewayError
 from .common import ask_office, console, no_installation, read_settings
@@ -86,6 +87,15 @@ def _files(settings: Settings) -> Iterator[Finding]:
             yield Finding("bad", f"others may read {wide[0]}", f"chmod -R go= {folder}")
         else:
             yield Finding("good", f"{name} is {folder}" + (", for this user only" if name == "KEYS_DIR" else ""))
+    for month in destroyed_months(settings.KEYS_DIR):
+        yield Finding("note", f"the addresses of {month} were made unreadable: their key is destroyed")
+    yield Finding("good", "encrypted: addresses (AES-256-GCM, a key a month); pseudonyms are keyed hashes")
+    if settings.embedded:
+        if settings.ENCRYPT_STORE:
+            yield Finding("good", "encrypted: the rows of the embedded store (AES-256); not the spool, nor the ledger")
+        else:
+            advice = "set CONSENT_GATEWAY_ENCRYPT_STORE for a new one, or encrypt the host's disk"
+            yield Finding("note", "not encrypted: the embedded store but for addresses, the spool, the ledger", advice)
     data = settings.DATA_DIR.absolute()
     free = shutil.disk_usage(next(path for path in (data, *data.parents) if path.exists())).free
     advice = "" if free > _LOW_DISK else "make room: on a full disk page views are dropped, and senders told 503"

@@ -72,9 +72,8 @@ def destroy(
         key_ring.destroy_month(settings.KEYS_DIR, month, now_ms())
     except ConfigError as error:
         fail(str(error))
-    console.print(
-        f"The addresses of {month} can't be read any more. A copy of KEYS_DIR elsewhere may still hold the key."
-    )
+    console.print(f"The addresses of {month} can't be read any more.")
+    console.print("A copy of KEYS_DIR elsewhere may still hold the key.")
 
 
 def _sure(settings: Settings, month: str) -> bool:

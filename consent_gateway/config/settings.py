@@ -90,6 +90,7 @@ class Settings(BaseSettings):
     KEYS_DIR: Path = Field(Path("consent-gateway/keys"), description="secrets and keys, apart from the data")
     DSN: str = Field("", description="the store: chdb:///path, clickhouse://… (loopback) or clickhouses://…")
     CLUSTER: str = Field("", description="the ClickHouse cluster that DSN leads to: replicated and distributed tables")
+    ENCRYPT_STORE: bool = Field(False, description="the embedded store lies on an encrypted disk (AES-256)")
     BACK_OFFICE: Literal["auto", "external"] = Field("auto", description="external: `consent-gateway serve` runs it")
     SITES: Annotated[dict[str, str], NoDecode, BeforeValidator(_mapped)] = Field(
         {}, description="origins to site names; what comes for another host is dropped as unknown_site"
@@ -285,6 +286,11 @@ class Settings(BaseSettings):
 
 def _fit_together(settings: Settings) -> None:
     """What one setting demands of another."""
+    if settings.ENCRYPT_STORE and not settings.embedded:
+        raise ConfigError(
+            f"{ENV_PREFIX}ENCRYPT_STORE is on, but {ENV_PREFIX}DSN names a server, whose disk is not ours; allowed is "
+            "the embedded engine"
+        )
     if settings.CLUSTER and settings.embedded:
         raise ConfigError(
             f"{ENV_PREFIX}CLUSTER is {settings.CLUSTER!r}, but {ENV_PREFIX}DSN names the embedded engine; allowed with "

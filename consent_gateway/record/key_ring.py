@@ -1,8 +1,8 @@
 """What is done to the keys of an installation: listed, rotated, destroyed. Each act leaves a line in `KEYS_DIR/log`.
 
 A rotated secret signs nothing more and still verifies; the new one verifies at once and signs once every worker has had
-the time to take it up (`Keys.secrets`), so no visitor's choice is lost in between. An address key that is destroyed makes
-the addresses of its month unreadable everywhere: in the store, in the spool, and in every backup.
+the time to take it up (`Keys.secrets`), so no visitor's choice is lost in between. An address key that is destroyed
+makes the addresses of its month unreadable everywhere: in the store, in the spool, and in every backup.
 """
 
 from __future__ import annotations

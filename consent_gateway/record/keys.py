@@ -84,6 +84,11 @@ class Keys:
             return None
 
     @property
+    def store(self) -> bytes:
+        """The key of the embedded store's encrypted disk."""
+        return self._key("store")
+
+    @property
     def receipt(self) -> Ed25519PrivateKey:
         """The key that signs receipts and seals."""
         return Ed25519PrivateKey.from_private_bytes(self._key("receipt"))

@@ -21,6 +21,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from ..rule.errors import ConfigError, StoreError
+from .disk import has_rows
 
 DATABASE = "consent_gateway"
 Failure = (ClickHouseError, OSError)  # what the client raises when the store refuses, hangs or is away
@@ -37,17 +38,24 @@ def prepare(data_dir: Path) -> None:
 
 
 def connect(
-    dsn: str, *, timeout: float = 30, on_cluster: str = "", settings: Mapping[str, Any] = MappingProxyType({})
+    dsn: str,
+    *,
+    timeout: float = 30,
+    on_cluster: str = "",
+    settings: Mapping[str, Any] = MappingProxyType({}),
+    config: Path | None = None,
 ) -> Client:
     """A client of the database, which is made when it is not there. One client for each concurrent use.
 
-    `on_cluster` and `settings` (for every statement) are a `Layout`'s.
+    `on_cluster` and `settings` (for every statement) are a `Layout`'s, `config` is the embedded engine's own file
+    (`disk`).
     """
     parts = urlsplit(dsn)
     try:
         if parts.scheme == "chdb":
             _look_after(Path(parts.path))
-            client = clickhouse_connect.get_client(dsn=dsn)
+            options: dict[str, Any] = {"chdb_options": {"config-file": str(config)}} if config else {}
+            client = clickhouse_connect.get_client(dsn=dsn, **options)
         else:
             client = clickhouse_connect.get_client(
                 dsn=f"clickhouse://{parts.netloc}",
@@ -75,7 +83,7 @@ def _look_after(store: Path) -> None:
     nothing is lost by taking an empty definition away.
     """
     store.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not any(store.glob("store/*/*/*_*_*_*/columns.txt")):
+    if not has_rows(store):
         for definition in (*store.glob("metadata/*.sql"), *store.glob("store/*/*/*.sql")):
             if not definition.stat().st_size:
                 definition.unlink()

@@ -11,6 +11,7 @@ arrive late find their token used.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections import deque
@@ -193,6 +194,8 @@ class Forwarder:
                 batch = self._without_broken(path, batch)
             if not stored and batch.whole:
                 self._insert(client, batch)
+            if self._layout.encrypted:
+                os.sync()  # the folder of the new part, before its segment goes
             if self._days is not None:  # before it is confirmed: after a crash this comes again
                 self._days.late(client, [(head.site, head.at) for head in batch.heads])
         except (ClickHouseError, OSError, Swallowed) as error:

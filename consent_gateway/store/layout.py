@@ -33,6 +33,7 @@ class Layout:
     """How statements name the tables. Without a cluster every addition is empty."""
 
     cluster: str = ""
+    encrypted: bool = False  # the embedded engine's disk
 
     @property
     def on_cluster(self) -> str:
@@ -59,6 +60,12 @@ class Layout:
         return (
             f"replicated_deduplication_window = {_TOKENS}, replicated_deduplication_window_seconds = {_TOKEN_SECONDS}"
         )
+
+    @property
+    def durable(self) -> str:
+        """The table's settings by which an insert is on the disk when it is answered. On an encrypted disk the engine
+        mistakes the path of the folder that it should sync: there the forwarder syncs (`Forwarder._insert`)."""
+        return "fsync_after_insert = 1" if self.encrypted else "fsync_after_insert = 1, fsync_part_directory = 1"
 
     def distributed(self, table: str, columns: str) -> str:
         """The statement that makes the table for reading, over all shards. Only with a cluster."""

@@ -74,7 +74,7 @@ def events_table(layout: Layout = SINGLE) -> str:
         f"CREATE TABLE IF NOT EXISTS {DATABASE}.{layout.local('events')}{layout.on_cluster}\n(\n{_columns()}\n)\n"
         f"ENGINE = {layout.engine('events')}\nPARTITION BY toYYYYMM(at)\nORDER BY ({', '.join(SORT_KEY)})\n"
         f"TTL toDateTime(received_at) + INTERVAL {RETENTION_DAYS[MEASUREMENT]} DAY\n"
-        f"SETTINGS {layout.remembers}, old_parts_lifetime = 60, fsync_after_insert = 1, fsync_part_directory = 1"
+        f"SETTINGS {layout.remembers}, old_parts_lifetime = 60, {layout.durable}"
     )
 
 
@@ -84,7 +84,7 @@ def held_table(layout: Layout = SINGLE) -> str:
     return (
         f"CREATE TABLE IF NOT EXISTS {DATABASE}.{layout.local('held')}{layout.on_cluster}\n(\n{_held_columns()}\n)\n"
         f"ENGINE = {layout.engine('held', 'Replacing')}\nORDER BY (person, batch, held_hash, held_copy)\n"
-        f"SETTINGS {layout.remembers}, old_parts_lifetime = 60, fsync_after_insert = 1, fsync_part_directory = 1"
+        f"SETTINGS {layout.remembers}, old_parts_lifetime = 60, {layout.durable}"
     )
 
 

@@ -55,6 +55,7 @@ RIGHT: list[tuple[str, str, Any]] = [
     ("SPOOL_LIMIT",     "500MB",                                    500_000_000),
     ("SPOOL_LIMIT",     "1.5 GiB",                                  3 * 2**29),
     ("EVENT_SYNC",      "true",                                     True),
+    ("ENCRYPT_STORE",   "true",                                     True),
     ("METRICS_NETWORKS", "10.0.0.0/8",                              ("10.0.0.0/8",)),
     ("METRICS_TOKEN",   "a-token-of-some-length",                   "a-token-of-some-length"),
 ]  # fmt: skip
@@ -104,6 +105,7 @@ WRONG: list[tuple[str, str, str]] = [
     ("SPOOL_LIMIT",     "much",                       "allowed is a size like 500MB or 2GiB"),
     ("SPOOL_LIMIT",     "10000",                      "greater than or equal to 1048576"),
     ("EVENT_SYNC",      "perhaps",                    "valid boolean"),
+    ("ENCRYPT_STORE",   "perhaps",                    "valid boolean"),
     ("METRICS_NETWORKS", "10.0.0.1/8",                "allowed are networks"),
     ("METRICS_TOKEN",   "short",                      "at least 16 characters"),
 ]  # fmt: skip
