@@ -14,6 +14,7 @@ from ..record.books import Tally, is_event
 from ..rule.errors import StoreError
 from ..store.client import Failure, first_line
 from ..store.days import Days
+from . import saved
 from .ask import Rows, Runs, ask, beside, total
 from .closing import register
 from .question import Question, Values
@@ -41,7 +42,7 @@ class Desk:
         now = datetime.now(self._settings.zone)
         return Question.parse(
             values, sites=self._settings.site_names, zone=self._settings.zone, today=now.date(),
-            now=int(now.timestamp() * 1000),
+            now=int(now.timestamp() * 1000), saved=saved.load(self._settings.DATA_DIR),
         )  # fmt: skip
 
     def ask(self, name: str, question: Question) -> Rows:

@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from ..answers.reports import ALL, BOOKS
+from ..answers.saved import save
 from ..app import running_office
 from .common import ask_office, console, fail, failing_in_one_line, is_running, need_installation, read_settings
 
@@ -36,6 +37,9 @@ def stats(
     steps: Annotated[
         list[str] | None, typer.Option("--step", help="Of a funnel or goals: /path, /start* or event:NAME.")
     ] = None,
+    keep: Annotated[
+        str, typer.Option("--save", help="Keep the filters given under this name; without any, forget the name.")
+    ] = "",
     bots: Annotated[bool, typer.Option("--bots", help="Count programs too.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="The most rows.")] = 100,
     form: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.table,
@@ -49,6 +53,9 @@ def stats(
     settings = read_settings()
     need_installation(settings)
     is_running(settings)
+    if keep:
+        with failing_in_one_line():
+            save(settings.DATA_DIR, keep, filters or ())
     one = {"site": site, "from": first, "to": last, "interval": interval, "compare": compare,
            "bots": "yes" if bots else "no", "limit": str(limit)}  # fmt: skip
     params = [(name, value) for name, value in one.items() if value]
