@@ -1,7 +1,8 @@
 """What the back office does for a right: enters the request, acts on the data, counts, and writes down what it did.
 
-A stop is written before anything else, so a `kill -9` at any moment leaves a request that is open and is carried out at
-the next start. Work on the store is gathered: what several people ask for within a minute costs it as much as one.
+The request and then its stop are on the disk before anything else, so a `kill -9` at any moment leaves a request that
+is open and is carried out at the next start. Work on the store is gathered: what several people ask for within a minute
+costs it as much as one.
 """
 
 from __future__ import annotations
@@ -168,6 +169,7 @@ class Rights:
 
     def run(self) -> None:
         """Do what waits, until `stop`; what was left when the last back office ended, too."""
+        self.resume()
         while not self._end.is_set():
             pause = _RETRY_SECONDS
             try:
@@ -181,6 +183,14 @@ class Rights:
                 log.exception("a fault while requests were carried out; trying again")
             self._wake.wait(pause)
             self._wake.clear()
+
+    def resume(self) -> None:
+        """Begin what was entered, and not begun when the last back office was killed."""
+        for one in self.register.all():
+            by_itself = one.source == "page" or one.source.startswith("request ")
+            if by_itself and one.right in _ON_DATA and one.state == "open" and not self._counts(one):
+                with suppress(ConsentGatewayError):
+                    self.begin(one)
 
     def stop(self) -> None:
         self._end.set()

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from consent_gateway import Settings
 from consent_gateway.app import running_office
 from consent_gateway.cli import app
+from consent_gateway.cli.doctor import _rights
 from consent_gateway.record.keys import Keys
 from consent_gateway.record.ledger import Ledger, Stops
 from consent_gateway.record.spool import Spool, Writer
@@ -105,6 +106,13 @@ def test_what_is_late_shouts(home: Path) -> None:
     assert run(home, "refuse", number, "--because", "it is about another site")[0] == 0
     assert run(home, "list")[0] == 0
     assert 'consent_gateway_rights_requests{state="overdue"} 0.0' in metrics(home)
+
+
+def test_doctor_names_what_is_late() -> None:
+    late = {"number": 7, "right": "access", "state": "open", "overdue": "past the promise by 1 day"}
+    bad, good = next(_rights([late])), next(_rights([late | {"overdue": ""}]))
+    assert bad.grade == "bad" and "request 7 (access) is past the promise by 1 day" in bad.words
+    assert good.grade == "good" and "(1 open)" in good.words
 
 
 def metrics(home: Path) -> str:

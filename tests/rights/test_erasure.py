@@ -154,6 +154,18 @@ def test_it_begins_again_where_a_kill_left_it(host: RightsHost) -> None:
     assert host.tables_of(ANN) == EMPTY and again.register.get(number).state == "closed"
 
 
+def test_a_kill_between_entry_and_stop_loses_no_request(host: RightsHost) -> None:
+    host.accept(event(1, person=ANN))
+    host.forward()
+    number = host.rights.register.open(
+        Right.ERASURE, host.clock(), site="shop", by="the person", source="page", person=ANN, consent_id="c"
+    ).number
+    again = host.start_rights()
+    again.resume()
+    again.work()
+    assert host.tables_of(ANN) == EMPTY and again.register.get(number).state == "closed"
+
+
 def test_an_objection_by_mail_counts_until_it_is_taken_back(host: RightsHost) -> None:
     """The browser's cookie does not know of it, so the sealer sees to it."""
     host.rights.object(ANN)
