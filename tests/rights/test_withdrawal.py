@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from consent_gateway.record.ledger import Stop
 from consent_gateway.store.scrub import GATHER_SECONDS
@@ -16,7 +17,7 @@ CITY, ADDRESS, PATH = "canary-Zwijnaarde-7Q4X", "2026-11.canaryciphertextthatisf
 def test_what_was_kept_under_analytics_is_gone_and_its_bytes_too(host: RightsHost) -> None:
     client = host.connect()
     client.command("ALTER TABLE events MODIFY SETTING old_parts_lifetime = 1, cleanup_delay_period = 1")
-    kept = {"city": CITY, "address": ADDRESS, "path": PATH}
+    kept: dict[str, Any] = {"city": CITY, "address": ADDRESS, "path": PATH}
     host.accept(*(event(number, person=ANN, **kept) for number in range(1, 6)), event(9, person=BEN))
     host.forward()
     assert files_with(host.data_dir / "store", CITY) and files_with(host.data_dir / "store", ADDRESS), (
