@@ -39,7 +39,7 @@ from load.plausible import QUERIES, TABLES, into_events, into_sessions, versions
 ZONE = ZoneInfo("UTC")
 LAST = date(2026, 11, 20)
 DAYS = 90
-PER_VISITOR = 2.78  # events of one visitor on one day, by the formula below
+PER_VISITOR = 7.67  # events of one visitor on one day, by the formula below
 DASHBOARD = ("overview", "totals", "pages", "entry_pages", "exit_pages", "sources", "channels", "referrers", "campaigns",
              "countries", "browsers", "systems", "devices", "languages", "events", "hours")  # fmt: skip
 
