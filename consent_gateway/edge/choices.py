@@ -263,7 +263,7 @@ class Choices:
         any more, also one that had expired or that a new policy had invalidated; then the record. Each on the disk."""
         ledger, stops = self._edge.ledger, self._edge.stops
         for consent in held:
-            if consent.permits(ANALYTICS) and consent.consent_id != after.consent_id:
+            if consent.consent_id != after.consent_id:
                 yield partial(stops.add, self._person(consent), now, Stop.WITHDRAWN)
         if after.permits(ANALYTICS) and after.objection and not before.objection:
             yield partial(stops.add, self._person(after), now, Stop.OBJECTED)

@@ -25,7 +25,7 @@ from ..rule.consent import UNKNOWN, Consent, Status
 from ..rule.event import DropReason, Observation
 from ..rule.page import PAGE_VIEW, page_type
 from ..rule.pseudonym import person
-from ..rule.purposes import ANALYTICS, BASES, LegalBasis
+from ..rule.purposes import BASES, LegalBasis
 from .arrival import Arrival, Desk
 from .firewall import Firewall, permitted
 from .recorder import Recorder
@@ -102,7 +102,7 @@ class Edge:
     def declared(self, arrival: Arrival, site: str, *, now: int) -> Consent:
         """What the visitor declared, before signals: the cookie, unless its consent has ended since."""
         consent = self.cookies.read(arrival.cookie, site, secure=arrival.secure, now=now, terms=self.terms(now))
-        if consent.permits(ANALYTICS):
+        if consent.granted:
             ended = self.stops.ended(person(self.recorder.rule.person_key, consent.consent_id))
             if ended:
                 return Consent(

@@ -143,16 +143,23 @@ def apply(client: Client, layout: Layout = SINGLE, *, several_hosts: bool = Fals
 
 
 def inspect(client: Client, layout: Layout = SINGLE) -> dict[str, Any]:
-    """What `doctor` asks: version, rows, where the live table differs from the register, parts that the engine set
-    aside as damaged."""
+    """What `doctor` asks: version, rows, where the live table differs from the register (columns, types, comments, sort
+    key), parts that the engine set aside as damaged."""
     table = {"table": layout.local("events"), "database": DATABASE}
     where = "WHERE database = {database:String} AND table = {table:String}"
-    columns = client.query(f"SELECT name, type FROM system.columns {where}", parameters=table).result_rows
-    live = {name: kind for name, kind in columns}
+    columns = client.query(f"SELECT name, type, comment FROM system.columns {where}", parameters=table).result_rows
+    live = {name: kind for name, kind, _ in columns}
+    said = {name: comment for name, _, comment in columns}
     wanted = {column.name: column.type for column in COLUMNS}
     drift = [f"{name} is missing" for name in wanted.keys() - live.keys()]
     drift += [f"{name} is in no register" for name in live.keys() - wanted.keys()]
     drift += [f"{name} is {live[name]}, not {kind}" for name, kind in wanted.items() if live.get(name, kind) != kind]
+    drift += [f"{one.name} says {said[one.name]!r}" for one in COLUMNS if said.get(one.name, one.words) != one.words]
+    key = client.query(
+        "SELECT sorting_key FROM system.tables WHERE database = {database:String} AND name = {table:String}",
+        parameters=table,
+    ).result_rows
+    drift += [f"rows are sorted by {found}" for (found,) in key if found != ", ".join(SORT_KEY)]
     parts = client.query(f"SELECT name FROM system.detached_parts {where}", parameters=table).result_rows
     return {
         "version": client.command("SELECT version()"),

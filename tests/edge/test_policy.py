@@ -114,3 +114,12 @@ def test_a_wrong_policy_is_refused_at_start(policy: Path, run_site: Callable[...
     policy.write_text("consent_months = 14\n")
     with pytest.raises(AssertionError, match=r"policy\.toml, line 1, consent_months: "):
         run_site(SITE="shop", POLICY=str(policy))
+
+
+def test_a_withdrawn_id_is_refused_whatever_it_granted(policy: Path, run_site: Callable[..., Site]) -> None:
+    site = run_site(SITE="shop", POLICY=str(policy))
+    granted = grant(site, {"marketing": True}).headers["Set-Cookie"].partition("=")[2].partition(";")[0]
+    assert site.get("/_cg/state", cookies={"cg": granted}).json()["purposes"]["marketing"]
+    assert site.post("/_cg/choice", {"action": "withdraw"}, cookies={"cg": granted}).status == 200
+    kept = site.get("/_cg/state", cookies={"cg": granted}).json()
+    assert kept["status"] == "withdrawn" and not kept["purposes"]["marketing"]
