@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from clickhouse_connect.driver.client import Client
 
 from ..config.policy import Policy
-from ..rule.columns import COLUMNS
+from ..rule.columns import COLUMNS, RETENTION_DAYS
 from ..rule.purposes import MEASUREMENT
 from .client import DATABASE
 from .layout import SINGLE, Layout
@@ -36,6 +36,12 @@ def wanted(policy: Policy) -> Kept:
     row = policy.retention_days(MEASUREMENT)
     days = {column.name: policy.column_days(column) for column in COLUMNS}
     return Kept(row, {name: one for name, one in days.items() if one < row})
+
+
+def of_register() -> Kept:
+    """What a table is made with."""
+    row = RETENTION_DAYS[MEASUREMENT]
+    return Kept(row, {column.name: column.kept_days for column in COLUMNS if column.kept_days < row})
 
 
 def live(client: Client, layout: Layout = SINGLE) -> Kept:
