@@ -18,6 +18,7 @@ from .office import forward, serve, sign_in
 from .policy import policy_app
 from .replay import replay
 from .rights import app as rights
+from .schema import schema_app
 from .snippet import snippet
 from .stats import stats
 from .users import tokens_app, users_app
@@ -69,3 +70,4 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(users_app, name="users")
 app.add_typer(tokens_app, name="tokens")
+app.add_typer(schema_app, name="schema")

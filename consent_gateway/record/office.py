@@ -21,7 +21,10 @@ from ..rule.errors import OfficeError
 Params = Mapping[str, str] | Sequence[tuple[str, str]] | None  # pairs where a name comes several times
 
 _SOCKET = "office.sock"
-_PASSED = {"content-type", "cache-control", "content-security-policy", "location", "set-cookie", "content-disposition"}
+_PASSED = {
+    "content-type", "cache-control", "content-security-policy", "location", "set-cookie", "content-disposition",
+    "retry-after",
+}  # fmt: skip
 
 
 class _Connection(http.client.HTTPConnection):
