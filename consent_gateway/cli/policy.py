@@ -105,6 +105,8 @@ def show(
         versions.add_row(version.version, str(version.announced), str(version.effective), again, state)
     console.print()
     console.print(versions)
+    if coming is not None and coming.changes:
+        console.print(f"\n{coming.effective}: {escape(coming.changes[language.value])}")
 
 
 @policy_app.command("record")

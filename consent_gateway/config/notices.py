@@ -188,9 +188,14 @@ def _lives(policy: Policy, cookie: PolicyCookie, language: str) -> str:
 
 
 def _data(policy: Policy, purpose: PolicyPurpose, language: str) -> list[str]:
-    """What is used: what the register keeps under a purpose of ours, and what the policy says besides."""
+    """What is used: what the register keeps under a purpose of ours, and what the policy says besides. What the page's
+    script sends is told where it is asked for, if the policy asks."""
     names = words("notice", language)["data"]
-    groups = dict.fromkeys(column.group for column in COLUMNS if column.purpose == purpose.id)
+    groups = dict.fromkeys(
+        column.group
+        for column in COLUMNS
+        if purpose.id == (ANALYTICS if policy.script_needs_consent and column.source == "device" else column.purpose)
+    )
     told = [names[group] for group in groups]
     if purpose.id == ACCOUNTABILITY:
         told.append(f"{names['choice']} ({duration(policy.ledger_days, language)})")

@@ -189,6 +189,9 @@ class Version(_Part):
         fixed = sorted(value.keys() - CHANGING)
         if fixed:
             raise ValueError(f"{fixed[0]} can't change with a version: allowed are {', '.join(sorted(CHANGING))}")
+        purposes = value.get("purposes", [])
+        if not isinstance(purposes, list) or not all(isinstance(one, dict) for one in purposes):
+            raise ValueError("purposes is no list of tables: allowed is [[versions.policy.purposes]]")
         return value
 
     @model_validator(mode="after")
@@ -377,8 +380,7 @@ class InForce:
 
 def _named_by(versions: tuple[Version, ...]) -> set[str]:
     """The purposes that versions bring or change."""
-    told = [version.policy.get("purposes") for version in versions]
-    return {str(one.get("id")) for purposes in told if isinstance(purposes, list) for one in purposes if "id" in one}
+    return {str(one.get("id")) for version in versions for one in version.policy.get("purposes", [])}
 
 
 def _midnight(day: date) -> int:

@@ -81,6 +81,13 @@ def test_how_long_a_choice_is_kept_comes_from_the_policy(language: str) -> None:
     assert duration(1096, language) in told["data"][-1], "the record of a choice outlives the rows"
 
 
+def test_what_the_script_sends_is_told_where_it_is_asked_for() -> None:
+    say = words("notice", "en")["data"]
+    for preset, where in (("default", 0), ("belgium-strict", 1)):
+        told = Notices(parse(f'preset = "{preset}"'), None, lambda: NOW).document("en")["purposes"]
+        assert [say["engagement"] in purpose["data"] for purpose in told] == [where == 0, where == 1, False]
+
+
 def test_every_group_of_the_register_has_a_word_in_every_language() -> None:
     for language in LANGUAGES:
         assert {column.group for column in COLUMNS} <= words("notice", language)["data"].keys()

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consent_gateway.config.conditions import Finding, check
-from consent_gateway.config.policy import InForce, Policy
+from consent_gateway.config.policy import CHANGING, InForce, Policy
 from consent_gateway.config.policy_file import PRESETS, line_of, load, parse
 from consent_gateway.config.processing import markdown, record
 from consent_gateway.record.cookie import MAX_BYTES, Cookies
@@ -138,6 +138,10 @@ REFUSED = [
     ("a = [", 0, "TOML", ""),
     ('"\\u0000" = 1', 0, "", ""),
     ("[" * 5000, 0, "TOML", ""),
+    ("a." * 5000 + "b = 1", 0, "", ""),
+    ("controller." + "a." * 5000 + "b = 1", 0, "", ""),
+    ("consent_months = " + "9" * 5000, 0, "", ""),
+    (VERSIONS + "policy = {purposes = [1]}", 27, "purposes", "no list of tables"),
 ]  # fmt: skip
 
 
@@ -193,6 +197,17 @@ def test_any_value_of_any_key_is_taken_or_refused(key: str, value: Any) -> None:
         return
     try:
         parse(text)
+    except ConfigError as error:
+        assert "\n" not in str(error)
+
+
+@given(st.sampled_from(sorted(CHANGING)), _ANY)
+def test_any_change_of_a_version_is_taken_or_refused(key: str, value: Any) -> None:
+    text = _toml(key, value)
+    if text is None:
+        return
+    try:
+        parse(f"{VERSIONS}[versions.policy]\n{text}\n")
     except ConfigError as error:
         assert "\n" not in str(error)
 
