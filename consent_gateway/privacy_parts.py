@@ -70,7 +70,8 @@ def privacy_parts(
     def processing(words: Words) -> Table:
         activities = record(policy, int(time.time() * 1000), words.language)["activities"]
         rows = [
-            [one["purpose"], str(one["basis"]).replace("_", " "), words.count(one["kept_days"])] for one in activities
+            [one["purpose"], words.of(str(one["basis"]).replace("_", " ").capitalize()), words.count(one["kept_days"])]
+            for one in activities
         ]
         return [[words["col_purpose"], words["col_basis"], words["col_days"]], *rows]
 

@@ -34,7 +34,8 @@ app      | rule enrich config record store edge rights access answers replay
 jobs     | rule config record store
 privacy_parts | rule config record store rights access answers
 office   | rule enrich config record store edge rights access answers replay jobs privacy_parts
-cli      | rule enrich config record store edge rights access answers replay app office demo
+openapi  | edge answers
+cli      | rule enrich config record store edge rights access answers replay app office demo openapi
 __init__ | rule config edge app
 """
 MAY_KNOW = {

@@ -12,9 +12,11 @@ from .columns import columns
 from .cookies import cookies_app
 from .demo import demo
 from .doctor import doctor
+from .grants import schema_app
 from .keys import keys_app
 from .ledger import ledger_app
 from .office import forward, serve, sign_in
+from .openapi import openapi
 from .policy import policy_app
 from .replay import replay
 from .rights import app as rights
@@ -57,6 +59,7 @@ app.command()(stats)
 app.command()(replay)
 app.command()(columns)
 app.command()(doctor)
+app.command()(openapi)
 app.command()(snippet)
 app.command()(serve)
 app.command()(forward)

@@ -51,7 +51,7 @@ _ROUTES = {
     "/metrics": "GET",
 }
 # answered by the back office, below its /public
-_OFFICE = re.compile(r"/stats/[a-z_]{1,40}|/dashboard(/[0-9a-f]{16}\.(css|js))?|/sign-(in|out)|/own|/openapi\.json")
+_OFFICE = re.compile(r"/stats/[a-z_]{1,40}|/dashboard(/[0-9a-f]{16}\.(css|js))?|/sign-(in|out)|/own")
 _ROLES = ("owner", "viewer")
 Authorize = Callable[[Scope], Awaitable[str | None]]
 """Who asks, by the site's own sign-in: `"owner"`, `"viewer"`, either with a name for the audit log (`"owner:ann"`), or

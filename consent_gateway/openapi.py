@@ -1,0 +1,180 @@
+"""The HTTP routes as an OpenAPI 3.1 document: bodies from the wire's own models, reports from their register.
+
+`consent-gateway openapi` prints it; `docs/openapi.json` is its output, and a test keeps the two and the routes alike.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+from .answers.question import COMPARISONS, INTERVALS
+from .answers.reports import ALL
+from .edge.wire import MAX_EVENTS, WireChoice, WireEvent
+
+_JSON, _HTML, _PROBLEM = "application/json", "text/html", "application/problem+json"
+_PROBLEMS = {
+    400: "The request is not of the agreed form.",
+    401: "Nobody who may read is signed in, or the token is none.",
+    403: "From another site's page, or not permitted.",
+    404: "There is nothing here.",
+    413: "Too large.",
+    415: "Another content type.",
+    422: "None of it was valid; the answer says why.",
+    429: "Too many tries; after Retry-After.",
+    503: "It can't be taken now; after Retry-After.",
+}
+
+Operation = dict[str, Any]
+
+
+def document(prefix: str = "/_cg") -> dict[str, Any]:
+    """The whole document; `prefix` is where the site has the routes."""
+    models = {model.__name__: model.model_json_schema(ref_template=_REF) for model in (WireEvent, WireChoice)}
+    schemas: dict[str, Any] = {}
+    for name, schema in models.items():
+        schemas |= schema.pop("$defs", {})
+        schemas[name] = schema
+    schemas["Problem"] = {
+        "type": "object",
+        "required": ["title", "status"],
+        "properties": {
+            "type": {"type": "string"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "errors": {"type": "array", "items": {"type": "object"}},
+        },
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Consent Gateway", "version": version("consent-gateway")},
+        "paths": {path if path.startswith("/.") else prefix + path: item for path, item in _paths().items()},
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer", "description": "consent-gateway tokens create"},
+                "session": {"type": "apiKey", "in": "cookie", "name": "__Host-cg-owner"},
+            },
+        },
+    }
+
+
+_REF = "#/components/schemas/{model}"
+
+
+def _paths() -> dict[str, dict[str, Operation]]:
+    owner: list[dict[str, list[str]]] = [{"session": []}]
+    readers: list[dict[str, list[str]]] = [{"session": []}, {"token": []}]
+    return {
+        "/site.js": {"get": _get("The banner and the measurement", "text/javascript")},
+        "/more.js": {"get": _get("The measurement's extras", "text/javascript")},
+        "/state": {"get": _get("Where this visitor stands", _JSON, 404, query=[_text("language")])},
+        "/notices/{sha256}": {"get": _get("The exact notice of this hash", _JSON, 404, path="sha256")},
+        "/choice": {
+            "post": _post("Take a choice, record it, answer state and receipt", _model("WireChoice"), 403, 422, 503)
+        },
+        "/events": {"post": _post("Take one event, or up to 100", _events(), 403, 413, 415, 422, 503, success=204)},
+        "/receipt": {"get": _get("The visitor's receipt", "application/ld+json", 404)},
+        "/receipt/verify": {"post": _post("Is this receipt genuine", {"type": "object"}, 413, 422)},
+        "/page.css": {"get": _get("The style of the visitor's pages", "text/css")},
+        "/privacy": {"get": _get("The notice, all choices and all rights, as a page", _HTML)},
+        "/me": {"get": _get("What is held about the bearer of a granted cookie", _JSON, 401, 503)},
+        "/rights": {"post": _post("Exercise a right", {"type": "object"}, 403, 422, 503)},
+        "/stats/{report}": {
+            "get": _get(
+                "A report", _JSON, 401, 422, 503, path="report", among=list(ALL), query=_questions(), also="text/csv"
+            )
+            | {"security": readers}
+        },
+        "/dashboard": {"get": _get("The reports as a page", _HTML, 401, 422) | {"security": owner}},
+        "/sign-in": {
+            "get": _get(
+                "The form; with a link's token it opens a session", _HTML, 403, query=[_text("token"), _text("next")]
+            ),
+            "post": _post("Sign in", _fields("form", "name", "password"), 403, 429, success=303, form=True),
+        },
+        "/sign-out": {
+            "post": _post("End this session", _fields("form"), 401, 403, 422, success=303, form=True)
+            | {"security": owner}
+        },
+        "/own": {
+            "post": _post(
+                "Keep this browser out of the figures", _fields("form", "out"), 401, 403, 422, success=303, form=True
+            )
+            | {"security": owner}
+        },
+        "/health": {"get": _get("ok; details to a token of scope metrics", "text/plain")},
+        "/metrics": {"get": _get("Prometheus metrics", "text/plain", 401, 403) | {"security": [{"token": []}]}},
+        "/.well-known/gpc.json": {"get": _get("That Global Privacy Control is heeded", _JSON)},
+        "/.well-known/cg-keys.json": {"get": _get("Public keys of receipts and seals", _JSON)},
+    }
+
+
+def _get(
+    summary: str,
+    kind: str,
+    *problems: int,
+    query: list[Operation] | None = None,
+    path: str = "",
+    among: list[str] | None = None,
+    also: str = "",
+) -> Operation:
+    parameters = list(query or [])
+    if path:
+        schema = {"type": "string"} | ({"enum": among} if among else {})
+        parameters.insert(0, {"name": path, "in": "path", "required": True, "schema": schema})
+    content: dict[str, Any] = {one: {} for one in (kind, also) if one}
+    answer = {
+        "summary": summary,
+        "responses": {"200": {"description": summary, "content": content}} | _refusals(problems),
+    }
+    return answer | ({"parameters": parameters} if parameters else {})
+
+
+def _post(summary: str, schema: Operation, *problems: int, success: int = 200, form: bool = False) -> Operation:
+    kind = "application/x-www-form-urlencoded" if form else _JSON
+    return {
+        "summary": summary,
+        "requestBody": {"required": True, "content": {kind: {"schema": schema}}},
+        "responses": {str(success): {"description": summary}} | _refusals(problems),
+    }
+
+
+def _refusals(problems: tuple[int, ...]) -> dict[str, Any]:
+    content = {_PROBLEM: {"schema": _model("Problem")}}
+    return {str(status): {"description": _PROBLEMS[status], "content": content} for status in problems}
+
+
+def _model(name: str) -> Operation:
+    return {"$ref": _REF.format(model=name)}
+
+
+def _events() -> Operation:
+    one = _model("WireEvent")
+    return {"oneOf": [one, {"type": "array", "items": one, "minItems": 1, "maxItems": MAX_EVENTS}]}
+
+
+def _fields(*names: str) -> Operation:
+    return {"type": "object", "properties": {name: {"type": "string"} for name in names}, "required": list(names)}
+
+
+def _text(name: str, **schema: Any) -> Operation:
+    return {"name": name, "in": "query", "schema": {"type": "string"} | schema}
+
+
+def _questions() -> list[Operation]:
+    several = [
+        {"name": name, "in": "query", "explode": True, "schema": {"type": "array", "items": {"type": "string"}}}
+        for name in ("filter", "step")
+    ]
+    return [
+        _text("site"),
+        _text("from", format="date"),
+        _text("to", format="date"),
+        _text("bots", enum=["yes", "no"]),
+        _text("limit", pattern="^[0-9]+$"),
+        _text("interval", enum=list(INTERVALS)),
+        _text("compare", enum=list(COMPARISONS)),
+        _text("format", enum=["json", "csv"]),
+        *several,
+    ]
