@@ -23,7 +23,7 @@ Params = Mapping[str, str] | Sequence[tuple[str, str]] | None  # pairs where a n
 _SOCKET = "office.sock"
 _PASSED = {
     "content-type", "cache-control", "content-security-policy", "location", "set-cookie", "content-disposition",
-    "retry-after",
+    "retry-after", "www-authenticate",
 }  # fmt: skip
 
 

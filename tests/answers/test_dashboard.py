@@ -150,10 +150,14 @@ def test_a_form_from_elsewhere_is_refused(site: Site, ann: Cookies, vic: Cookies
 
 
 def test_guessing_is_slowed(site: Site) -> None:
-    answers = [sign_in(site, "bob", f"guess number {number}") for number in range(7)]
-    assert [answer.status for answer in answers[:5]] == [403] * 5
-    late = [answer for answer in answers[5:] if answer.status == 429]
-    assert late and int(late[0].headers["Retry-After"]) >= 1
+    statuses = []
+    for number in range(16):  # the waits double, so however slow the machine is, one is met
+        answer = sign_in(site, "bob", f"guess number {number}")
+        statuses.append(answer.status)
+        if answer.status == 429:
+            break
+    assert statuses[:5] == [403] * 5 and statuses[-1] == 429
+    assert int(answer.headers["Retry-After"]) >= 1
 
 
 def test_a_session_ends_with_the_password(site: Site) -> None:
@@ -191,7 +195,7 @@ def test_a_token_does_what_its_scope_says(site: Site, ann: Cookies) -> None:
 
 def test_an_owners_own_browser_is_not_counted(site: Site, ann: Cookies) -> None:
     def dropped() -> int:
-        return sum(count for _, term, count in site.office("GET", "/books") if term == "own_browser")
+        return sum(count for _, term, count in site.office("GET", "/books") if term == "dropped.own_browser")
 
     token = form(site.get("/_cg/dashboard", cookies=ann).text)
     own = kept(post(site, "/_cg/own", {"form": token, "out": "yes"}, ann))
@@ -217,7 +221,8 @@ def test_everything_stands_in_the_address(site: Site, ann: Cookies) -> None:
     page = site.get(f"/_cg/dashboard?{query}", cookies=ann).text
     assert 'lang="de"' in page and "Land ist BE" in page and "Browser ist nicht X" in page
     links = re.findall(r'href="(/_cg/dashboard\?[^"]*)"', page)
-    assert links and all("language=de" in link for link in links if "hreflang" not in link and "language=" in link)
+    tab = next(link for link in links if "tab=sources" in link)
+    assert "filter=country%3DBE" in tab and "language=de" in tab and "compare=previous" in tab
     added = site.get("/_cg/dashboard?dimension=path&operator=%5E&value=%2Fblog", cookies=ann)
     assert added.status == 303 and "filter=path%5E%2Fblog" in added.headers["Location"]
 
