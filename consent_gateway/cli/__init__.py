@@ -12,7 +12,7 @@ from .columns import columns
 from .cookies import cookies_app
 from .demo import demo
 from .doctor import doctor
-from .grants import schema_app
+from .grants import grants
 from .keys import keys_app
 from .ledger import ledger_app
 from .office import forward, serve, sign_in
@@ -74,3 +74,4 @@ app.add_typer(ledger_app, name="ledger")
 app.add_typer(users_app, name="users")
 app.add_typer(tokens_app, name="tokens")
 app.add_typer(schema_app, name="schema")
+schema_app.command()(grants)

@@ -9,15 +9,7 @@ from ..store.grants import statements
 from ..store.layout import Layout
 from .common import read_settings
 
-schema_app = typer.Typer(help="The tables of the store, and who may read them.", no_args_is_help=True)
 
-
-@schema_app.callback()
-def schema() -> None:
-    """The tables of the store, and who may read them."""
-
-
-@schema_app.command("grants")
 def grants() -> None:
     """Print the SQL of a read-only role for analysts: no column of analytics (address, person, city), within limits.
 
