@@ -194,7 +194,7 @@ class Worker:
             terms=InForce(policy),
             cookies=make_cookies(settings, keys, policy),
             notices=Notices(policy, settings.DATA_DIR, now_ms),
-            firewall=Firewall(policy, self._books, settings.COOKIE_FIREWALL),
+            firewall=Firewall(policy, self._books, settings.COOKIE_FIREWALL, now_ms),
             recorder=Recorder(rule, self._writer, self._books, memory, faults, sync=settings.EVENT_SYNC),
             ledger=Ledger(settings.DATA_DIR),
             stops=self._stops,

@@ -26,7 +26,7 @@ def privacy_parts(
     settings: Settings, tally: Tally, audit: Audit, requests: Register, look_at_store: Callable[[], dict[str, Any]]
 ) -> list[Part]:
     """The parts in order: what is due first."""
-    policy = load(settings.POLICY)
+    whole = load(settings.POLICY)
 
     def due(words: Words) -> Table:
         today = datetime.now(settings.zone).date()
@@ -49,6 +49,7 @@ def privacy_parts(
 
     def retention(words: Words) -> Table:
         rows = []
+        policy = whole.as_of(int(time.time() * 1000))
         for purpose in policy.purposes:
             columns = [column.name for column in COLUMNS if column.purpose == purpose.id]
             name = purpose.names.get(words.language) or purpose.id
@@ -68,7 +69,7 @@ def privacy_parts(
         return [[words["col_what"], words["col_count"]], *rows]
 
     def processing(words: Words) -> Table:
-        activities = record(policy, int(time.time() * 1000), words.language)["activities"]
+        activities = record(whole, int(time.time() * 1000), words.language)["activities"]
         rows = [
             [one["purpose"], words.of(str(one["basis"]).replace("_", " ").capitalize()), words.count(one["kept_days"])]
             for one in activities

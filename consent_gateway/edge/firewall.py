@@ -9,7 +9,7 @@ gets the declared cookies of its purposes ended too, HttpOnly ones as well.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Literal
 
@@ -40,11 +40,10 @@ def permitted(bases: Mapping[str, LegalBasis], consent: Consent, purpose: str) -
     return basis is not None and not (basis is LegalBasis.LEGITIMATE_INTEREST and consent.objection)
 
 
-class Firewall:
-    """Looks at the cookies of one edge's answers."""
+class Declared:
+    """The cookies that a policy declares, by exact name and by prefix."""
 
-    def __init__(self, policy: Policy, books: Books, mode: Mode) -> None:
-        self._policy, self._books, self._mode = policy, books, mode
+    def __init__(self, policy: Policy) -> None:
         self._exact: dict[str, str] = dict.fromkeys(OWN, "")
         self._prefixes: list[tuple[str, str]] = []
         for purpose in policy.purposes:
@@ -53,7 +52,29 @@ class Firewall:
                     self._prefixes.append((cookie.name[:-1], purpose.id))
                 else:
                     self._exact.setdefault(cookie.name, purpose.id)
+
+    def purpose(self, cookie: str) -> str | None:
+        """The purpose that declares a cookie; empty for our own, `None` for nobody's."""
+        found = self._exact.get(cookie)
+        if found is None:
+            found = next((purpose for prefix, purpose in self._prefixes if cookie.startswith(prefix)), None)
+        return found
+
+
+class Firewall:
+    """Looks at the cookies of one edge's answers, by the policy in force. `clock` gives milliseconds, UTC."""
+
+    def __init__(self, policy: Policy, books: Books, mode: Mode, clock: Callable[[], int]) -> None:
+        self._whole, self._books, self._mode, self._clock = policy, books, mode, clock
+        self._known = (0, policy, Declared(policy))  # until when, and what; one value: no thread sees half of it
         self._counted: set[str] = set()
+
+    def _in_force(self) -> tuple[int, Policy, Declared]:
+        now, known = self._clock(), self._known
+        if now >= known[0]:
+            policy = self._whole.as_of(now)
+            known = self._known = (self._whole.changes_at(now), policy, Declared(policy))
+        return known
 
     def look(self, headers: MutableHeaders, site: str, consent: Consent) -> bool:
         """Judge the cookies of a response, and take away what may not be set. True when the response is now this
@@ -61,6 +82,7 @@ class Firewall:
         raw = headers.raw
         if self._mode == "off" or not any(name.lower() == b"set-cookie" for name, _ in raw):
             return False
+        _, policy, declared = self._in_force()
         kept: list[Header] = []
         differs = False
         for name, value in raw:
@@ -69,9 +91,9 @@ class Firewall:
                 continue
             line = value.decode("latin-1")
             cookie = line.partition("=")[0].strip()
-            purpose = self._purpose(cookie)
-            differs = differs or bool(purpose and self._policy.basis_of(purpose) is LegalBasis.CONSENT)
-            verdict = self._verdict(cookie, line, purpose, consent)
+            purpose = declared.purpose(cookie)
+            differs = differs or bool(purpose and policy.basis_of(purpose) is LegalBasis.CONSENT)
+            verdict = _verdict(policy, line, purpose, consent)
             self._count(site, verdict, cookie)
             if verdict == ALLOWED or self._mode == "report":
                 kept.append((name, value))
@@ -80,20 +102,6 @@ class Firewall:
         if len(kept) < len(raw):
             raw[:] = kept
         return differs and self._mode == "strip"
-
-    def _verdict(self, cookie: str, line: str, purpose: str | None, consent: Consent) -> str:
-        if _ends(line):
-            return ALLOWED
-        if purpose is None:
-            return UNDECLARED
-        return ALLOWED if not purpose or permitted(self._policy.bases, consent, purpose) else REFUSED
-
-    def _purpose(self, cookie: str) -> str | None:
-        """The purpose that declares a cookie; empty for our own, `None` for nobody's."""
-        found = self._exact.get(cookie)
-        if found is None:
-            found = next((purpose for prefix, purpose in self._prefixes if cookie.startswith(prefix)), None)
-        return found
 
     def _count(self, site: str, verdict: str, cookie: str) -> None:
         name = cookie if len(cookie) <= _LONGEST_NAME and _NAME.fullmatch(cookie) else "*"
@@ -108,7 +116,7 @@ class Firewall:
         visitor's browser sent, and those of a purpose that ended just now, which may lie below another path."""
         sent = {name for name, _, _ in (pair.strip().partition("=") for pair in header.split(";")) if name}
         lines = 0
-        for purpose in self._policy.purposes:
+        for purpose in self._in_force()[1].purposes:
             if purpose.basis is not LegalBasis.CONSENT or after.permits(purpose.id):
                 continue
             ended = before.permits(purpose.id)
@@ -118,6 +126,14 @@ class Firewall:
                     if lines > _MOST_ENDED:
                         return
                     yield _ended(name, cookie, secure=secure)
+
+
+def _verdict(policy: Policy, line: str, purpose: str | None, consent: Consent) -> str:
+    if _ends(line):
+        return ALLOWED
+    if purpose is None:
+        return UNDECLARED
+    return ALLOWED if not purpose or permitted(policy.bases, consent, purpose) else REFUSED
 
 
 def _names(cookie: PolicyCookie, sent: Iterable[str], ended: bool) -> list[str]:

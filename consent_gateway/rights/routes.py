@@ -198,6 +198,7 @@ class RightsRoutes:
         """End a consent by mail: on the record like any other withdrawal, after it counts."""
         self.rights.withdraw(request.person)
         now = datetime.now(UTC)
+        policy = self._policy.as_of(int(now.timestamp() * 1000))
         record: dict[str, Any] = {
             "id": os.urandom(16).hex(),
             "site": request.site,
@@ -206,9 +207,7 @@ class RightsRoutes:
             "status": Status.WITHDRAWN.value,
             "consent_id": "",
             "supersedes": request.consent_id,
-            "purposes": {
-                name: {"granted": False, "basis": LegalBasis.CONSENT.value} for name in sorted(self._policy.asked)
-            },
+            "purposes": {name: {"granted": False, "basis": LegalBasis.CONSENT.value} for name in sorted(policy.asked)},
             "objection": False,
             "policy_version": self._policy.in_force(int(now.timestamp() * 1000)).version,
             "notice": "",
@@ -302,7 +301,7 @@ class RightsRoutes:
             "choices": self._ledger.history(consent_id),
             "requests": requests,
             "on_the_way": coming,
-        } | export(rows, self._keys, self._policy, language)
+        } | export(rows, self._keys, self._policy.as_of(int(datetime.now(UTC).timestamp() * 1000)), language)
 
     def _tell(self, request: Request, *, for_person: bool = False) -> Response:
         values = request.as_json(self._now().date())

@@ -23,7 +23,7 @@ from consent_gateway.config.policy_file import parse
 from consent_gateway.edge.firewall import Firewall, Mode
 from consent_gateway.record.books import Books, Tally
 from consent_gateway.rule.consent import Consent, Status
-from tests.config.test_policy import WORDS
+from tests.config.test_policy import BRINGS, WORDS, at
 from tests.faults.servers import choose, cookie_of
 from tests.running import Site
 
@@ -47,6 +47,7 @@ names = {WORDS}
 texts = {WORDS}
 cookies = [{{name = "basket", words = {WORDS}}}]
 """
+NOW = at("2026-11-01")
 GRANTED = Consent(Status.GIVEN, frozenset({"marketing"}))
 REFUSED = Consent(Status.REFUSED)
 OBJECTED = Consent(objection=True)
@@ -74,7 +75,7 @@ SEEN = [
 @pytest.fixture
 def wall(tmp_path: Path) -> Callable[[Mode], Firewall]:
     books = Books(tmp_path)
-    return lambda mode: Firewall(parse(POLICY), books, mode)
+    return lambda mode: Firewall(parse(POLICY), books, mode, lambda: NOW)
 
 
 def counts(folder: Path) -> dict[str, int]:
@@ -94,6 +95,16 @@ def test_a_cookie_is_judged(
     found = counts(tmp_path)
     assert sum(count for term, count in found.items() if term.startswith(f"cookie.{verdict}.")) == 2
     assert sum(count for term, count in found.items() if term.startswith("cookie.stripped.")) == strips
+
+
+def test_a_cookie_is_declared_from_the_day_of_its_version_on(tmp_path: Path) -> None:
+    clock = [0]
+    firewall = Firewall(parse(BRINGS), Books(tmp_path), "strip", lambda: clock[0])
+    for day, passes in (("2026-02-28T23:59:59", False), ("2026-03-01", True), ("2026-05-01", False)):
+        clock[0] = at(day)
+        headers = MutableHeaders(raw=[(b"set-cookie", b"_ad1=1")])
+        firewall.look(headers, "shop", GRANTED)
+        assert bool(headers.raw) == passes, day
 
 
 def test_repeated_lines_stay_apart_and_in_order(wall: Callable[[Mode], Firewall]) -> None:
@@ -124,7 +135,7 @@ def test_a_site_that_sets_a_new_name_each_time_fills_nothing(wall: Callable[[Mod
 @given(st.binary(max_size=60), st.sampled_from(["report", "strip"]))
 def test_no_line_makes_it_fail(line: bytes, mode: Mode) -> None:
     headers = MutableHeaders(raw=[(b"set-cookie", line), (b"a", b"b")])
-    Firewall(parse(POLICY), Nothing(), mode).look(headers, "shop", REFUSED)  # type: ignore[arg-type]
+    Firewall(parse(POLICY), Nothing(), mode, lambda: NOW).look(headers, "shop", REFUSED)  # type: ignore[arg-type]
     assert headers.raw[-1] == (b"a", b"b")
 
 
