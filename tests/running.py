@@ -37,8 +37,8 @@ import json, sys, clickhouse_connect
 client = clickhouse_connect.get_client(dsn=sys.argv[1])
 tables = {}
 for (table,) in client.query("SELECT name FROM system.tables WHERE database = 'consent_gateway'").result_rows:
-    rows = client.query(f"SELECT * APPLY(toString) FROM consent_gateway.{table}")
-    names = [name.removeprefix("toString(").removesuffix(")") for name in rows.column_names]
+    rows = client.query(f"SELECT * APPLY(column -> ifNull(toString(column), '')) FROM consent_gateway.{table}")
+    names = client.query(f"SELECT * FROM consent_gateway.{table} LIMIT 0").column_names
     tables[table] = [dict(zip(names, row)) for row in rows.result_rows]
 json.dump(tables, sys.stdout)
 """

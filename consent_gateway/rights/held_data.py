@@ -105,15 +105,16 @@ def export(rows: list[Row], keys: Keys, policy: Policy, language: str) -> dict[s
             }
             for column in COLUMNS
         ],
-        "rows": [_readable(row, keys) for row in rows[:MOST_ROWS]],
+        "rows": [readable(row, keys) for row in rows[:MOST_ROWS]],
     }
 
 
-def _readable(row: Row, keys: Keys) -> Row:
-    readable = {name: value for name, value in row.items() if value not in ("", None, {}, [], ())}
-    if address := readable.get("address"):
-        readable["address"] = keys.decrypt_address(str(address)) or "its key was destroyed"
-    return readable
+def readable(row: Row, keys: Keys) -> Row:
+    """A row without what is empty, its address decrypted for whose it is."""
+    shown = {name: value for name, value in row.items() if value not in ("", None, {}, [], ())}
+    if address := shown.get("address"):
+        shown["address"] = keys.decrypt_address(str(address)) or "its key was destroyed"
+    return shown
 
 
 def as_csv(rows: list[Row]) -> str:

@@ -31,7 +31,7 @@ from ..store.forwarder import Forwarder
 from ..store.layout import Layout
 from ..store.scrub import Scrubber
 from .erasure import Eraser
-from .held_data import as_csv, export, on_the_way, stored
+from .held_data import as_csv, export, on_the_way, readable, stored
 from .register import Request, Right, RightsError, Step
 from .service import Rights
 
@@ -289,7 +289,7 @@ class RightsRoutes:
         except Failure as error:
             raise StoreError(f"the store did not answer: {first_line(error)}") from error
         today = self._now().date()
-        coming = on_the_way(self._spool, who)
+        coming = [readable(row, self._keys) for row in on_the_way(self._spool, who)]
         requests = [_for_person(one, one.as_json(today)) for one in self.rights.register.of(who)]
         return {
             "identified": True,

@@ -214,7 +214,7 @@ def test_a_real_log_gives_the_same_answers_as_an_independent_count(tmp_path: Pat
     plain = {path: number for path, number in found.items() if "*" not in str(path)}
     assert all(expected.paths[str(path)] == number for path, number in plain.items())
     assert sum(map(int, map(str, found.values()))) == expected.paths.total()
-    views = {row["day"]: row["page_views"] for row in ask("overview")}
+    views = {row["period"]: row["page_views"] for row in ask("overview")}
     assert sum(map(int, map(str, views.values()))) == expected.paths.total() and len(views) == 4
     hosts = {str(row["referrer"]): row["page_views"] for row in ask("referrers")}
     for host, number in expected.referrers.most_common(20):
