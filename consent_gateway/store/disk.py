@@ -33,7 +33,7 @@ _XML = """<clickhouse>
 
 
 def disk_of(store: Path) -> Path:
-    """Where the engine puts what it encrypts: beside the store's own folder, inside of which it mistakes its paths."""
+    """Where the engine puts what it encrypts: beside the store's own folder."""
     return store.with_name(f"{store.name}.encrypted")
 
 

@@ -103,6 +103,8 @@ def test_a_material_change_asks_again_and_leaves_the_rest(policy: Path, run_site
     assert state["status"] == "given" and state["ask"] and state["touches"] == ["analytics"]
     assert state["purposes"] == {"measurement": True, "analytics": False, "marketing": True}
     assert state["announced"] == {"version": "6", "effective": "2099-01-01", "changes": "d"}
+    page = site.get("/_cg/privacy", {"Accept-Language": "en"}).text
+    assert "A new version of this policy takes effect on" in page and "2099" in page, "told ahead on the page too"
     site.get("/", cookies=cookie)
     (row,) = [row for row in site.stored() if row["type"] == "page_view"]
     assert row["address"] == "" and row["person"] == "0" and row["purposes"] == "['measurement','marketing']"
