@@ -10,7 +10,7 @@ from typing import Any
 
 from .answers.question import COMPARISONS, INTERVALS
 from .answers.reports import ALL
-from .edge.wire import MAX_EVENTS, WireChoice, WireEvent
+from .edge.wire import MAX_EVENTS, WireChoice, WireEvent, WireServerEvent
 
 _JSON, _HTML, _PROBLEM = "application/json", "text/html", "application/problem+json"
 _PROBLEMS = {
@@ -30,7 +30,8 @@ Operation = dict[str, Any]
 
 def document(prefix: str = "/_cg") -> dict[str, Any]:
     """The whole document; `prefix` is where the site has the routes."""
-    models = {model.__name__: model.model_json_schema(ref_template=_REF) for model in (WireEvent, WireChoice)}
+    bodies = (WireEvent, WireServerEvent, WireChoice)
+    models = {model.__name__: model.model_json_schema(ref_template=_REF) for model in bodies}
     schemas: dict[str, Any] = {}
     for name, schema in models.items():
         schemas |= schema.pop("$defs", {})
@@ -73,7 +74,10 @@ def _paths() -> dict[str, dict[str, Operation]]:
         "/choice": {
             "post": _post("Take a choice, record it, answer state and receipt", _model("WireChoice"), 403, 422, 503)
         },
-        "/events": {"post": _post("Take one event, or up to 100", _events(), 403, 413, 415, 422, 503, success=204)},
+        "/events": {
+            "post": _post("Take one event, or up to 100", _events(), 401, 403, 413, 415, 422, 503, success=204)
+            | {"security": [{}, {"token": []}]}
+        },
         "/receipt": {"get": _get("The visitor's receipt", "application/ld+json", 404)},
         "/receipt/verify": {"post": _post("Is this receipt genuine", {"type": "object"}, 413, 422)},
         "/page.css": {"get": _get("The style of the visitor's pages", "text/css")},
@@ -150,8 +154,10 @@ def _model(name: str) -> Operation:
 
 
 def _events() -> Operation:
-    one = _model("WireEvent")
-    return {"oneOf": [one, {"type": "array", "items": one, "minItems": 1, "maxItems": MAX_EVENTS}]}
+    """Of a page, or with a token of the site's own server."""
+    ones = [_model("WireEvent"), _model("WireServerEvent")]
+    many = [{"type": "array", "items": one, "minItems": 1, "maxItems": MAX_EVENTS} for one in ones]
+    return {"anyOf": ones + many}
 
 
 def _fields(*names: str) -> Operation:

@@ -43,7 +43,7 @@ class Guard:
             bearer = request.headers.get("authorization", "")
             person = self._of_token(bearer, scope) if bearer else self.person(request)
             if person is None:
-                if bearer or scope is Scope.METRICS:
+                if bearer or scope in (Scope.METRICS, Scope.EVENTS):
                     return _refuse(401, "This token is none, has expired, or lacks the scope that this needs.")
                 if request.url.path.startswith("/public/stats/") or "x-person" in request.headers:
                     return _refuse(401, "Sign in first, or send a token: consent-gateway tokens create.")

@@ -41,6 +41,7 @@ class Scope(StrEnum):
 
     STATS = "stats"  # read reports
     METRICS = "metrics"  # read metrics, and the details of health
+    EVENTS = "events"  # send events, as a site's own server
 
 
 class User(msgspec.Struct):

@@ -33,6 +33,7 @@ from .origins import Origins
 from .receipts import Receipts, gpc_support
 from .script import answer as script_answer
 from .script import is_script
+from .server_events import ServerEvents
 from .visitor import VISITOR_ROUTES, Visitor
 from .wire import MAX_BODY, MAX_EVENTS, MAX_FORM, WireEvent, faults, problem
 
@@ -80,6 +81,7 @@ class Endpoints:
     ) -> None:
         self._edge, self._choices, self._receipts, self._visitor = edge, choices, receipts, visitor
         self._authorize = authorize
+        self._server_events = ServerEvents(edge)
         self._asking = asyncio.Semaphore(_MOST_ASKING)
         self._waiting = 0
         self._origins = Origins(edge.settings.ALLOWED_ORIGINS)
@@ -124,6 +126,8 @@ class Endpoints:
         allowed = "GET" if path.startswith("/notices/") or is_script(path) else _ROUTES.get(path)
         if allowed is None:
             return problem(404, "There is nothing here.")
+        if path == "/events" and method == "POST" and self._server_events.is_one(request):
+            return await self._server_events.take(request, arrival)
         if _is_for_pages(path) and (method != "GET" or arrival.origin):
             if why := self._origins.refusal(arrival):
                 return problem(403, why)

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    WithJsonSchema,
+)
 from starlette.responses import JSONResponse, Response
 
 from ..rule.consent import Action
@@ -20,6 +29,21 @@ Url = Annotated[str, StringConstraints(min_length=1, max_length=2048)]
 Word = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Value = Annotated[str, StringConstraints(max_length=256)]
 Milliseconds = Annotated[float, Field(ge=0, le=600_000)]
+
+
+_MOMENT = {"anyOf": [{"type": "integer"}, {"type": "string", "format": "date-time"}]}
+
+
+def _moment(value: Any) -> int:
+    """Milliseconds since 1970, from those or from ISO 8601 with its offset: else nobody knows whose noon it is."""
+    if isinstance(value, str):
+        at = datetime.fromisoformat(value)
+        if at.tzinfo is None:
+            raise ValueError("a time is given with its offset, such as Z or +01:00")
+        return round(at.timestamp() * 1000)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise ValueError("a time is ISO 8601 or milliseconds since 1970")
 
 
 class _Wire(BaseModel):
@@ -53,6 +77,27 @@ class WireEvent(_Wire):
     scroll_pct: Annotated[int, Field(ge=0, le=100)] = 0
     timings: Timings | None = None
     screen: Literal["sm", "md", "lg"] | None = None
+
+
+class WireServerEvent(_Wire):
+    """One event that the site's own server sends, with a token of scope `events`. It names the visitor; what they
+    consented to only their cookie proves, so there is no field in which it could be said."""
+
+    type: Literal["page_view", "custom"]
+    url: Url
+    at: Annotated[int, BeforeValidator(_moment), WithJsonSchema(_MOMENT)] | None = None
+    id: Id | None = None
+    view: Id | None = None
+    referrer: Annotated[str, StringConstraints(max_length=2048)] = ""
+    route: Annotated[str, StringConstraints(max_length=256)] = ""
+    name: Annotated[str, StringConstraints(max_length=64)] = ""
+    props: Annotated[dict[Word, Value], Field(max_length=20)] = Field(default_factory=dict)
+    address: Annotated[str, StringConstraints(max_length=64), Field(repr=False)] = ""
+    user_agent: Annotated[str, StringConstraints(max_length=1024)] = ""
+    language: Annotated[str, StringConstraints(max_length=256)] = ""
+    cookie: Annotated[str, StringConstraints(max_length=16_384), Field(repr=False)] = ""
+    gpc: bool = False
+    dnt: bool = False
 
 
 class WireChoice(_Wire):
