@@ -40,6 +40,7 @@ from .answers.desk import Desk
 from .answers.privacy import PrivacyTab
 from .answers.serve import Stats
 from .answers.sign_in import SignIn
+from .answers.whole import Whole
 from .config.policy_file import load
 from .config.settings import Settings
 from .jobs import Jobs
@@ -170,6 +171,7 @@ class Office:
                 Route("/public/sender", guard(_known, scope=Scope.EVENTS)),
                 *self.sign_in.routes(self.guard),
                 *Stats(self.desk, self.guard.audit).routes(self.guard),
+                *Whole(self.desk, self.guard.audit).routes,
                 *frame.ROUTES,
                 *self.dashboard.routes,
             ],

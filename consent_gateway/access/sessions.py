@@ -24,7 +24,7 @@ SESSION_SECONDS = 12 * 60 * 60
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who asks: a name (of a token, the token's), a role, and `how` we know: session, link, token or site.
+    """Who asks: a name (of a token, the token's), a role, and `how` we know: session, link, token, site or terminal.
 
     `secret` is what forms of this person are bound to; nobody else knows it.
     """

@@ -32,7 +32,7 @@ class Desk:
     def __init__(
         self, settings: Settings, tally: Tally, connect: Callable[[], Client], days: Days, *, minimum: int = 0
     ) -> None:
-        self._days, self._minimum, self._register = days, minimum, register()
+        self._days, self.minimum, self._register = days, minimum, register()
         self._settings, self._tally, self._connect = settings, tally, connect
         self._reader: Client | None = None
         self._reading = threading.Lock()
@@ -55,26 +55,26 @@ class Desk:
                 if is_event(site, term) and site == question.site
             ]
         report, before = REPORTS[name], question.before()
-        rows = self._read(lambda client: self._ask(client, report, question))
+        rows = self.read(lambda client: self._ask(client, report, question))
         if before is None:
             return rows
-        return beside(report, rows, self._read(lambda client: self._ask(client, report, before)))
+        return beside(report, rows, self.read(lambda client: self._ask(client, report, before)))
 
     def total(self, name: str, question: Question) -> dict[str, Any]:
         """The figures of all rows of a report together; empty where they don't add up."""
         if name == BOOKS.name:
             return {}
-        return self._read(
+        return self.read(
             lambda client: total(client, REPORTS[name], question, closed=self._closed(client, REPORTS[name], question))
         )
 
     def _ask(self, client: Client, report: Report, question: Question) -> Rows:
-        return ask(client, report, question, closed=self._closed(client, report, question), minimum=self._minimum)
+        return ask(client, report, question, closed=self._closed(client, report, question), minimum=self.minimum)
 
     def _closed(self, client: Client, report: Report, question: Question) -> Runs:
         return self._days.closed(client, question.site, self._register) if report.closed else {}
 
-    def _read(self, asked: Callable[[Client], T]) -> T:
+    def read(self, asked: Callable[[Client], T]) -> T:
         with self._reading:
             try:
                 if self._reader is None:

@@ -1,9 +1,10 @@
-"""Answers as files: CSV of a report, and events as CSV or JSON lines."""
+"""Answers as files: a report's rows as CSV or JSON lines. Events and visits write themselves: see `ranges`."""
 
 from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,6 +14,18 @@ from .reports import Report
 def to_csv(report: Report, rows: list[dict[str, Any]]) -> str:
     """RFC 4180. A cell that a spreadsheet would take for a formula gets an apostrophe in front."""
     return _csv(report.columns, ([row[column] for column in report.columns] for row in rows))
+
+
+def to_lines(report: Report, rows: list[dict[str, Any]]) -> str:
+    """JSON lines: an object a line, its keys the report's columns."""
+    return "".join(
+        json.dumps({column: row[column] for column in report.columns}, ensure_ascii=False) + "\n" for row in rows
+    )
+
+
+def head(names: Iterable[str]) -> str:
+    """The first line of a CSV file."""
+    return _csv(names, [])
 
 
 def _csv(names: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:

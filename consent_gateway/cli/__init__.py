@@ -12,6 +12,7 @@ from .columns import columns
 from .cookies import cookies_app
 from .demo import demo
 from .doctor import doctor
+from .export import export
 from .grants import grants
 from .keys import keys_app
 from .ledger import ledger_app
@@ -56,6 +57,7 @@ def main(
 
 app.command()(demo)
 app.command()(stats)
+app.command()(export)
 app.command()(replay)
 app.command()(columns)
 app.command()(doctor)

@@ -69,9 +69,19 @@ def is_running(settings: Settings) -> bool:
 
 def ask_office(settings: Settings, method: str, path: str, params: office.Params = None) -> Any:
     """The back office's answer, decoded when it is JSON; its refusal as our error."""
+    kind, body = _call(settings, method, path, params)
+    return json.loads(body) if "json" in kind else body.decode()
+
+
+def call_office(settings: Settings, method: str, path: str, params: office.Params = None) -> bytes:
+    """The same as it came."""
+    return _call(settings, method, path, params)[1]
+
+
+def _call(settings: Settings, method: str, path: str, params: office.Params) -> tuple[str, bytes]:
     status, headers, body = office.call(settings.DATA_DIR, method, path, params)
     kind = headers.get("content-type", "")
-    answer = json.loads(body) if "json" in kind else body.decode()
     if status >= 400:
-        raise ConsentGatewayError(answer["title"] if isinstance(answer, dict) else f"the back office answered {status}")
-    return answer
+        said = json.loads(body)["title"] if "json" in kind else f"the back office answered {status}"
+        raise ConsentGatewayError(said)
+    return kind, body
