@@ -25,6 +25,7 @@ from .edge.arrival import Desk
 from .edge.choices import Choices
 from .edge.endpoints import WELL_KNOWN, Authorize, Endpoints
 from .edge.firewall import Firewall
+from .edge.limits import Limits
 from .edge.middleware import Edge, SeenConsent, serve_site, without_root
 from .edge.receipts import Receipts
 from .edge.recorder import Faults, Recorder
@@ -201,6 +202,7 @@ class Worker:
             sync=SharedSync(),
             hosts=settings.hosts,
             own=OwnBrowser(keys.secrets),
+            limits=Limits(settings),
         )
         self._receipts = Receipts(keys, self.edge.ledger, self.edge.notices, settings.PREFIX)
         self._choices = Choices(self.edge, keys, self._receipts.make)

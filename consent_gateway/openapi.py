@@ -72,10 +72,12 @@ def _paths() -> dict[str, dict[str, Operation]]:
         "/state": {"get": _get("Where this visitor stands", _JSON, 404, query=[_text("language")])},
         "/notices/{sha256}": {"get": _get("The exact notice of this hash", _JSON, 404, path="sha256")},
         "/choice": {
-            "post": _post("Take a choice, record it, answer state and receipt", _model("WireChoice"), 403, 422, 503)
+            "post": _post(
+                "Take a choice, record it, answer state and receipt", _model("WireChoice"), 403, 413, 422, 429, 503
+            )
         },
         "/events": {
-            "post": _post("Take one event, or up to 100", _events(), 401, 403, 413, 415, 422, 503, success=204)
+            "post": _post("Take one event, or up to 100", _events(), 401, 403, 413, 415, 422, 429, 503, success=204)
             | {"security": [{}, {"token": []}]}
         },
         "/receipt": {"get": _get("The visitor's receipt", "application/ld+json", 404)},

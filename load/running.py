@@ -173,6 +173,8 @@ class Installation:
             "EXCLUDE_PATHS": "/internal",
             "BACK_OFFICE": "external",
             "SPOOL_LIMIT": "8GiB",
+            "EVENTS_PER_NETWORK": "1000000000",  # counted as ever, and never reached
+            "EVENTS_PER_SITE": "1000000000",
             "DSN": f"chdb://{self.store}",
         } | settings
         outer = {name: value for name, value in os.environ.items() if not name.startswith(ENV_PREFIX)}

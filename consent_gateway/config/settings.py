@@ -131,6 +131,16 @@ class Settings(BaseSettings):
     METRICS_NETWORKS: Listed = Field((), description="networks that may read /metrics and the details of /health")
     METRICS_TOKEN: SecretStr = Field(SecretStr(""), description="or whoever sends it as a bearer token")
     EVENT_SYNC: bool = Field(False, description="events wait for the disk too, as choices always do")
+    EVENTS_PER_NETWORK: int = Field(
+        100, ge=0, description="events a second that one network may send, ten times that at once; past it 429; 0: any"
+    )
+    EVENTS_PER_SITE: int = Field(20_000, ge=0, description="events a second of one site and worker; 0: any")
+    CHOICES_PER_NETWORK: int = Field(
+        300,
+        ge=0,
+        description="choices a minute of one network; past it grants get 429, others no record; 0: any",
+    )
+    CHOICES_PER_SITE: int = Field(6_000, ge=0, description="choices a minute of one site and worker; 0: any")
 
     def __init__(self, **values: Any) -> None:
         unknown = [name for name in os.environ if name.startswith(ENV_PREFIX)]

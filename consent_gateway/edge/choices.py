@@ -10,8 +10,7 @@ from __future__ import annotations
 import os
 import time
 from base64 import urlsafe_b64encode
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -25,24 +24,27 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import Scope
 
+from ..record.books import CHOICE
 from ..record.cookie import END_OF_KEPT, add_months, read_kept
 from ..record.keys import Keys
-from ..record.ledger import File, Stop
+from ..record.ledger import Stop
 from ..rule.consent import Action, Consent, Status, choose
-from ..rule.errors import LedgerError
 from ..rule.pseudonym import person
 from ..rule.purposes import ANALYTICS, MEASUREMENT, LegalBasis
 from .arrival import Arrival
 from .done import Done
+from .late import Late, Lot
 from .middleware import VARY, Edge
 from .script import DIGEST
 from .wire import MAX_CHOICE, WireChoice, faults, problem
 
 NONCE_HOURS = 24
-_MOST_UNRECORDED = 1000
+UNWRITTEN = f"{CHOICE}unwritten"  # beyond what one network or site may: their cookies are set, their lines left out
 _LATE_SECONDS = 30.0
 
-Write = Callable[[], File]
+
+class TooMany(Exception):
+    """More grants than one network or one site may make: seconds to wait."""
 
 
 class Choices:
@@ -51,7 +53,7 @@ class Choices:
     def __init__(self, edge: Edge, keys: Keys, receipt: Callable[[Mapping[str, Any]], dict[str, Any]]) -> None:
         self._edge, self._policy, self._receipt = edge, edge.policy, receipt
         self.take_up(keys)
-        self._unrecorded: deque[Write] = deque(maxlen=_MOST_UNRECORDED)
+        self.late = Late(edge.sync, edge.stops, edge.recorder.faults)
 
     def take_up(self, keys: Keys) -> None:
         """Sign with these keys from now on."""
@@ -86,7 +88,10 @@ class Choices:
         wrong = self._refusal(choice, site)
         if wrong is not None:
             return problem(422, "The choice can't be taken.", [wrong])
-        taken = await self._take(choice, arrival, site)
+        try:
+            taken = await self._take(choice, arrival, site)
+        except TooMany as error:
+            return problem(429, "Too many grants from one network; try again in a moment.", Retry_After=str(error))
         if taken is None:
             return problem(503, "The choice could not be recorded, so it does not count.", Retry_After="5")
         after, record, lines = taken
@@ -112,8 +117,9 @@ class Choices:
             now = int(time.time() * 1000)
             ended = [Consent(Status.GIVEN, consent_id=elsewhere)]
             record = self._record(choice, ended, Consent(Status.WITHDRAWN), arrival, site, now)
-            end = partial(self._edge.stops.add, self._edge.person(elsewhere), now, Stop.WITHDRAWN)
-            await self._write([end, partial(self._edge.ledger.append, record, record["at"][:7])], grants=False)
+            who = self._edge.person(elsewhere)
+            if not self.late.has_ended(who):
+                await self.late.write(self._ending([who], record, now), grants=False)
         return []
 
     async def _take(
@@ -137,7 +143,18 @@ class Choices:
             after = replace(after, status=Status.WITHDRAWN)
         grants = bool(after.granted - before.granted)
         record = self._record(choice, held, after, arrival, site, now)
-        if not await self._write(self._writes(record, held, before, after, now), grants=grants):
+        ends = {self._person(consent) for consent in held if consent.consent_id != after.consent_id}
+        lot = self._ending([person for person in ends if not self.late.has_ended(person)], record, now)
+        objects = after.permits(ANALYTICS) and after.objection and not before.objection
+        if objects:
+            lot.writes.insert(-1, partial(self._edge.stops.add, self._person(after), now, Stop.OBJECTED))
+        if wait := self._edge.limits.choices.take(arrival.address, site):
+            if grants:
+                raise TooMany(wait)
+            if not lot.ends and (not objects or self.late.object(self._person(after), now)):
+                self._edge.recorder.books.count(site, UNWRITTEN)
+                lot = Lot([])
+        if not await self.late.write(lot, grants=grants):
             return None
         lines = [self._edge.cookies.write(after, site, secure=arrival.secure, now=now)]
         lines += self._edge.firewall.ending(arrival.cookie, before, after, secure=arrival.secure)
@@ -145,19 +162,11 @@ class Choices:
             lines.append(END_OF_KEPT)
         return after, record, lines
 
-    async def _write(self, writes: Iterable[Write], *, grants: bool) -> bool:
-        """Each on the disk, in order. What the disk refuses is written later, unless it would be a grant."""
-        left = deque(writes)
-        try:
-            while left:
-                await self._edge.sync.wait(left[0])
-                left.popleft()
-        except (LedgerError, OSError) as error:
-            self._edge.recorder.faults.say(error)
-            if grants:
-                return False
-            self._unrecorded.extend(left)
-        return True
+    def _ending(self, ends: Sequence[int], record: dict[str, Any], now: int) -> Lot:
+        """First the end of every consent that does not go on, so that no worker believes it any more, also one that had
+        expired or that a new policy had invalidated; then the record."""
+        stops = [partial(self._edge.stops.add, person, now, Stop.WITHDRAWN) for person in ends]
+        return Lot([*stops, partial(self._edge.ledger.append, record, record["at"][:7])], frozenset(ends))
 
     def _page_of(self, choice: WireChoice, arrival: Arrival) -> str:
         """Where the form stood. The privacy page is told what to say."""
@@ -168,13 +177,8 @@ class Choices:
         return f"{place}?{urlencode({'language': choice.language, 'done': self.done.mark(choice.action.value)})}"
 
     def record_late(self, seconds: float = _LATE_SECONDS) -> None:
-        """Write what the disk refused earlier. Called now and then from outside the event loop."""
-        while self._unrecorded:
-            try:
-                self._edge.sync.start(self._unrecorded[0]).result(seconds)
-            except (LedgerError, OSError):  # a timeout is one
-                return
-            self._unrecorded.popleft()
+        """Write what could not be written earlier. Called now and then from outside the event loop."""
+        self.late.record(seconds)
 
     def _declared(self, arrival: Arrival, site: str) -> Consent:
         return self._edge.declared(arrival, site, now=int(time.time() * 1000))
@@ -255,19 +259,6 @@ class Choices:
             "signals": {"gpc": arrival.gpc, "dnt": arrival.dnt},
             "valid_until": _iso(add_months(after.given_at, self._policy.consent_months)) if given else "",
         }
-
-    def _writes(
-        self, record: dict[str, Any], held: list[Consent], before: Consent, after: Consent, now: int
-    ) -> Iterator[Write]:
-        """First the end of every consent that the browser holds and that does not go on, so that no worker believes it
-        any more, also one that had expired or that a new policy had invalidated; then the record. Each on the disk."""
-        ledger, stops = self._edge.ledger, self._edge.stops
-        for consent in held:
-            if consent.consent_id != after.consent_id:
-                yield partial(stops.add, self._person(consent), now, Stop.WITHDRAWN)
-        if after.permits(ANALYTICS) and after.objection and not before.objection:
-            yield partial(stops.add, self._person(after), now, Stop.OBJECTED)
-        yield partial(ledger.append, record, record["at"][:7])
 
     def _person(self, consent: Consent) -> int:
         return person(self._edge.recorder.rule.person_key, consent.consent_id)

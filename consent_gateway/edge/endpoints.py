@@ -175,11 +175,16 @@ class Endpoints:
         recorder = self._edge.recorder
         if arrival.content_type.partition(";")[0].strip().lower() not in _EVENT_TYPES:
             return problem(415, "Events are application/json or text/plain.")
+        if wait := self._edge.limits.events.take(arrival.address, site):
+            recorder.count_dropped(site, DropReason.RATE)
+            return problem(429, "More events than one network or one site may send.", Retry_After=str(wait))
         try:
             body = await read_body(request, MAX_BODY)
         except TooLarge:
             return problem(413, f"A request has at most {MAX_BODY} bytes of events.")
         events, wrong, sent = _parse(body)
+        if sent > 1:
+            self._edge.limits.events.take(arrival.address, site, sent - 1, always=True)
         for _ in range(max(sent, 1) - len(events)):
             recorder.count_dropped(site, DropReason.INVALID)
         if not sent or not events:

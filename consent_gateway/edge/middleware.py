@@ -28,6 +28,7 @@ from ..rule.pseudonym import person
 from ..rule.purposes import BASES, LegalBasis
 from .arrival import Arrival, Desk
 from .firewall import Firewall, permitted
+from .limits import Limits
 from .recorder import Recorder
 
 VARY = "Cookie, Sec-GPC, DNT"
@@ -91,6 +92,7 @@ class Edge:
     sync: SharedSync
     hosts: Mapping[str, str]
     own: OwnBrowser
+    limits: Limits
 
     def site_of(self, host: str) -> str:
         """The site's name; empty for a host that is none of ours."""
@@ -244,6 +246,9 @@ class _Visit:
                 return
             if edge.own.is_out(arrival.cookie, secure=arrival.secure):
                 edge.recorder.count_dropped(self._site, DropReason.OWN_BROWSER)
+                return
+            if edge.limits.events.take(arrival.address, self._site):
+                edge.recorder.count_dropped(self._site, DropReason.RATE)
                 return
             query = scope["query_string"].decode("latin-1")
             seen = Observation(

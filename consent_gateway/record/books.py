@@ -31,6 +31,7 @@ Key = tuple[str, str]  # site, term: `received`, `accepted`, `dropped.<reason>`,
 
 
 COOKIE = "cookie."  # begins the terms of the cookie firewall: `cookie.<verdict>.<name>`, which are no events
+CHOICE = "choice."  # begins what is counted of choices, which are no events either
 # how long things take, counted in the same files: upper limits in seconds, and what is timed
 LATENCIES = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0)
 TIMED = {"event": "From the arrival of a post of events to its answer."}
@@ -38,8 +39,8 @@ _TERM_OF = [f"le.{limit}" for limit in (*LATENCIES, float("inf"))]
 
 
 def is_event(site: str, term: str) -> bool:
-    """Does this count of the books speak of events, and not of times or cookies?"""
-    return site not in TIMED and not term.startswith(COOKIE)
+    """Does this count of the books speak of events, and not of times, cookies or choices?"""
+    return site not in TIMED and not term.startswith((COOKIE, CHOICE))
 
 
 class Books:

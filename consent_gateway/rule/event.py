@@ -32,6 +32,7 @@ class DropReason(StrEnum):
     OWN_BROWSER = "own_browser"  # of an owner who keeps their own browser out of the figures
     EXCLUDED = "excluded"  # of a path in EXCLUDE_PATHS
     OVERLOAD = "overload"  # the spool could not take it; a sender was told 503, a page view gave way
+    RATE = "rate"  # more than one network or one site may send; a sender was told 429, a page was served all the same
     NOT_A_PAGE = "not_a_page"  # replay only: a log line that is no page view (a picture, a form that was posted)
     UNPARSABLE = "unparsable"  # replay only: a log line that is none
     FAULT = "fault"  # something inside the gateway failed; its log says what

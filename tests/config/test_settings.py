@@ -56,6 +56,10 @@ RIGHT: list[tuple[str, str, Any]] = [
     ("SPOOL_LIMIT",     "1.5 GiB",                                  3 * 2**29),
     ("EVENT_SYNC",      "true",                                     True),
     ("ENCRYPT_STORE",   "true",                                     True),
+    ("EVENTS_PER_NETWORK", "0",                                     0),
+    ("EVENTS_PER_SITE", "500",                                      500),
+    ("CHOICES_PER_NETWORK", "60",                                   60),
+    ("CHOICES_PER_SITE", "600",                                     600),
     ("METRICS_NETWORKS", "10.0.0.0/8",                              ("10.0.0.0/8",)),
     ("METRICS_TOKEN",   "a-token-of-some-length",                   "a-token-of-some-length"),
 ]  # fmt: skip
@@ -106,6 +110,10 @@ WRONG: list[tuple[str, str, str]] = [
     ("SPOOL_LIMIT",     "10000",                      "greater than or equal to 1048576"),
     ("EVENT_SYNC",      "perhaps",                    "valid boolean"),
     ("ENCRYPT_STORE",   "perhaps",                    "valid boolean"),
+    ("EVENTS_PER_NETWORK", "-1",                      "greater than or equal to 0"),
+    ("EVENTS_PER_SITE", "many",                       "valid integer"),
+    ("CHOICES_PER_NETWORK", "-1",                     "greater than or equal to 0"),
+    ("CHOICES_PER_SITE", "1.5",                       "valid integer"),
     ("METRICS_NETWORKS", "10.0.0.1/8",                "allowed are networks"),
     ("METRICS_TOKEN",   "short",                      "at least 16 characters"),
 ]  # fmt: skip

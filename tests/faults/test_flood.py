@@ -1,0 +1,101 @@
+"""A flood from one network: its events and grants are told to come later, its refusals are not written one by one, and
+nobody else notices; nor is anybody's page, refusal or withdrawal refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.faults.servers import balance, books, choose, cookie_of, event, names
+from tests.running import Answer, Site
+
+FLOODER, OTHER = "203.0.113.66", "198.51.100.1"
+
+
+@pytest.fixture
+def site(run_site: Callable[..., Site]) -> Site:
+    return run_site(
+        arguments=["--no-proxy-headers"], TRUSTED_PROXIES="127.0.0.1/32", SITE="shop",
+        EVENTS_PER_NETWORK="1", CHOICES_PER_NETWORK="5",
+    )  # fmt: skip
+
+
+def by(address: str) -> dict[str, str]:
+    return {"X-Forwarded-For": address}
+
+
+def post(site: Site, number: int, address: str = FLOODER) -> Answer:
+    return site.post("/_cg/events", event(number), by(address))
+
+
+def choice(site: Site, action: str, cookie: str = "", address: str = FLOODER) -> Answer:
+    state = site.get("/_cg/state").json()
+    body = {"action": action, "notice": state["notice"], "language": "en", "nonce": state["nonce"]}
+    return site.post("/_cg/choice", body, by(address), {"cg": cookie} if cookie else {})
+
+
+def lines(site: Site) -> int:
+    return sum(path.read_bytes().count(b"\n") for path in (site.data_dir / "ledger").glob("20*.jsonl"))
+
+
+def test_events_of_one_network_and_of_nobody_else(site: Site) -> None:
+    answers = [post(site, number) for number in range(25)]
+    told = [answer for answer in answers if answer.status == 429]
+    assert {answer.status for answer in answers} == {204, 429} and 12 <= len(told) <= 15
+    assert all(answer.headers["Retry-After"] == "1" for answer in told)
+    assert site.post("/_cg/events", "[" * 100_000, by(FLOODER) | {"Content-Type": "text/plain"}).status == 429, (
+        "its bodies are not even read"
+    )
+    assert post(site, 100, OTHER).status == 204
+    assert [site.get("/", by(FLOODER)).status for _ in range(5)] == [200] * 5, "a page is never refused"
+    site.forwarded()
+    counts = books(site)
+    assert counts["dropped.rate"] >= len(told) + 5 and balance(counts) == 0
+    taken = [f"e{number}" for number, answer in enumerate(answers) if answer.status == 204]
+    assert names(site.stored()) == sorted([*taken, "e100"])
+
+
+def test_a_batch_counts_whole(site: Site) -> None:
+    assert site.post("/_cg/events", [event(number) for number in range(100)], by(FLOODER)).status == 204
+    told = post(site, 200)
+    assert told.status == 429 and 80 <= int(told.headers["Retry-After"]) <= 100
+
+
+def test_refusals_are_taken_and_counted_and_grants_wait(site: Site) -> None:
+    granted = cookie_of(choice(site, "accept_all"))
+    answers = [choice(site, "reject_all") for _ in range(30)]
+    assert [answer.status for answer in answers] == [200] * 30
+    assert all(answer.headers["Set-Cookie"] and answer.json()["receipt"]["proof"] for answer in answers)
+    assert lines(site) <= 8, "a minute's worth; the disk is not theirs to fill"
+    grant = choice(site, "accept_all")
+    assert grant.status == 429 and 1 <= int(grant.headers["Retry-After"]) <= 60 and not grant.headers["Set-Cookie"]
+    assert choose(site, "accept_all").status == 200, "anybody else's is taken"
+    before = lines(site)
+    assert choice(site, "withdraw", granted).json()["status"] == "withdrawn"
+    assert lines(site) == before + 1 and (site.data_dir / "ledger" / "stops").stat().st_size == 32
+    assert site.get("/_cg/state", cookies={"cg": granted}).json()["status"] == "withdrawn"
+    for _ in range(10):
+        assert choice(site, "withdraw", granted).status == 200
+    assert lines(site) == before + 1 and (site.data_dir / "ledger" / "stops").stat().st_size == 32, "once is enough"
+
+
+def test_a_replayed_objection_is_heeded_and_fills_nothing(site: Site) -> None:
+    granted = cookie_of(choice(site, "accept_all"))
+    for _ in range(40):
+        assert choice(site, "object", granted).json()["objection"]
+    site.wait_for("the stop", (site.data_dir / "ledger" / "stops").stat)
+    assert lines(site) <= 8
+    assert (site.data_dir / "ledger" / "stops").stat().st_size <= 32 * 30  # one a beat at most
+
+
+def test_one_site_has_a_bound_of_its_own(run_site: Callable[..., Site]) -> None:
+    sites = "http://one.example=one,http://two.example=two"
+    site = run_site(SITES=sites, EVENTS_PER_SITE="1", CHOICES_PER_SITE="2", BACK_OFFICE="external")
+    one, two = ({"Host": f"{name}.example"} for name in ("one", "two"))
+    statuses = [site.post("/_cg/events", event(number), one).status for number in range(20)]
+    assert statuses.count(429) >= 7
+    assert site.post("/_cg/events", event(100), two).status == 204
+    assert [site.post("/_cg/choice", {"action": "reject_all"}, one).status for _ in range(5)] == [200] * 5
+    assert lines(site) <= 3
+    assert site.post("/_cg/choice", {"action": "reject_all"}, two).status == 200
