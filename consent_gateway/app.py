@@ -250,7 +250,8 @@ class Worker:
 
     def _take_up_places(self) -> None:
         if time.monotonic() >= self._geo_at:
-            self._geo.reload_if_changed()
+            if self._geo.reload_if_changed():
+                self.edge.recorder.rule.forget()
             self._geo_at = time.monotonic() + _GEO_SECONDS
 
     def _take_up_keys(self) -> None:

@@ -27,8 +27,9 @@ _ORDINARY_PATH = re.compile(rf"(?>/{ORDINARY.replace(' ', '')}?(?=/|\Z))++")
 _ORDINARY_HOST = re.compile(r"(?:[a-z][a-z-]{0,18}\.){1,4}[a-z]{2,10}")
 _NUMERIC = re.compile(r"(?:0x[0-9a-f]*|[0-9]+)$")
 
-# Only paths that came out as they went in are remembered: a cache keyed by what was scrubbed would hold it for hours.
+# Only what came out as it went in is remembered: a cache keyed by what was scrubbed would hold it for hours.
 _harmless: set[str] = set()
+_pages: dict[str, Page] = {}
 _HARMLESS_LIMIT = 5000
 
 
@@ -118,6 +119,14 @@ def _scrub_label(label: str) -> str:
 
 def read_page(url: str) -> Page:
     """What is kept of a page's URL, absolute or path alone. A host that is an address is `*`: see `split_url`."""
-    _, host, path, query = split_url(url)
+    known = _pages.get(url)
+    if known is not None:
+        return known
+    scheme, host, path, query = split_url(url)
     kept, values = campaign.read(query)
-    return Page(scrub_host(host), scrub_path(path), kept, values)
+    page = Page(scrub_host(host), scrub_path(path), kept, values)
+    if not query and url == f"{scheme}://{page.host}{page.path}":
+        if len(_pages) >= _HARMLESS_LIMIT:
+            _pages.clear()
+        _pages[url] = page
+    return page

@@ -57,13 +57,20 @@ def _register() -> tuple[dict[str, Known], dict[str, Known]]:
 
 
 _HOSTS, _WORDS = _register()
-_DIRECT = Origin(channel="direct")
+_DIRECT, _INTERNAL = Origin(channel="direct"), Origin(channel="internal")
+# Only referrers that are kept as they came, and the pages of the site itself: see `path`.
+_known: dict[tuple[str, frozenset[str]], Origin] = {}
+_MOST_KNOWN = 5000
 
 
 def trace(referrer: str, own_hosts: frozenset[str], campaign: Mapping[str, str]) -> Origin:
     """The origin of a visit. `own_hosts` are lower case, without port; `campaign` is what `campaign.read` found."""
-    if not referrer and not campaign:
-        return _DIRECT
+    if not campaign:
+        if not referrer:
+            return _DIRECT
+        known = _known.get((referrer, own_hosts))
+        if known is not None:
+            return known
     scheme, raw_host, raw_path, _ = split_url(referrer)
     internal = raw_host in own_hosts or raw_host.removeprefix("www.") in own_hosts or f"www.{raw_host}" in own_hosts
     internal = internal and scheme in _SCHEMES
@@ -74,9 +81,15 @@ def trace(referrer: str, own_hosts: frozenset[str], campaign: Mapping[str, str])
     tagged = bool(campaign) and any(key.startswith("utm_") and value for key, value in campaign.items())
     if not tagged and (internal or not campaign.get("ref")):
         # Most visits. An internal one, or told by the referrer alone.
-        if internal:
-            return Origin("", "", "internal", "")
-        return Origin(host, path, kind or ("referral" if host else "direct"), name or host.removeprefix("www."))
+        origin = _INTERNAL
+        if not internal:
+            kind = kind or ("referral" if host else "direct")
+            origin = Origin(host, path, kind, name or host.removeprefix("www."))
+        if not campaign and referrer == f"{scheme}://{raw_host}{scrub_path(raw_path)}" and host in (raw_host, ""):
+            if len(_known) >= _MOST_KNOWN:
+                _known.clear()
+            _known[referrer, own_hosts] = origin
+        return origin
 
     word = scrub_text(campaign.get("utm_source") or campaign.get("ref") or "").casefold()
     said_kind, said_name = known_word(word)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 
 from .purposes import ACCOUNTABILITY, ANALYTICS, MEASUREMENT
 
@@ -80,7 +81,7 @@ class Consent:
     @property
     def in_force(self) -> tuple[str, ...]:
         """The purposes permitted now, as rows say them."""
-        return tuple(sorted(self.granted)) if self.objection else (MEASUREMENT, *sorted(self.granted))
+        return _in_force(self.granted, self.objection)
 
     @property
     def ask(self) -> bool:
@@ -126,6 +127,11 @@ class Consent:
 
 
 UNKNOWN = Consent()
+
+
+@lru_cache(1000)
+def _in_force(granted: frozenset[str], objection: bool) -> tuple[str, ...]:
+    return tuple(sorted(granted)) if objection else (MEASUREMENT, *sorted(granted))
 
 
 def stricter(one: Consent, other: Consent) -> Consent:

@@ -116,10 +116,19 @@ class Observation:
 
 del Observation.__dataclass_fields__  # by these would msgspec, orjson, pydantic and `asdict` know how to encode it
 
+OF_VISITOR = (
+    "site", "consent", "purposes", "policy_version", "visitor", "network", "country", "region", "person",
+    "browser", "browser_version", "os", "os_version", "device", "language", "bot",
+)  # fmt: skip
+"""The columns that all events of a visitor have in common, under one consent on one day. They come first in `Event`."""
+
 Event: Any = msgspec.defstruct(
     "Event",
-    [(column.name, column.holds, column.empty) for column in COLUMNS if column.filled_by == "rule"],
-    kw_only=True,
+    [
+        (column.name, column.holds, column.empty)
+        for column in sorted(COLUMNS, key=lambda column: (*OF_VISITOR, column.name).index(column.name))
+        if column.filled_by == "rule"
+    ],
     omit_defaults=True,
     frozen=True,
     module=__name__,

@@ -12,16 +12,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import address, pseudonym
-from .columns import kept_under
+from .columns import BY_NAME, kept_under
 from .consent import Status
-from .event import Agent, DropReason, Event, Observation, Origin, Page, Place
+from .event import OF_VISITOR, Agent, DropReason, Event, Observation, Origin, Page, Place
 from .purposes import ACCOUNTABILITY, ANALYTICS, MEASUREMENT
 
 Row = dict[str, Any]
 
+_MOST_REMEMBERED = 10_000  # visitors
 _LANGUAGE = re.compile(r"\s*([A-Za-z]{2,3})(?:-([A-Za-z]{2}))?(?![A-Za-z0-9])")
 
 
@@ -56,6 +57,7 @@ class Rule:
     keep_address: bool = True  # False with ADDRESS_MODE=drop: neither network nor address nor visitor
     script_needs_consent: bool = False
     keep_ms: int = 0
+    _remembered: _Remembered = field(default_factory=lambda: _Remembered(), init=False, repr=False, compare=False)
 
     def judge(self, seen: Observation) -> Event | DropReason:
         """An event, or why there is none."""
@@ -70,19 +72,68 @@ class Rule:
             reason = step(self, row, seen)
             if reason is not None:
                 return reason
-        kept = _KEPT[consent.permits(MEASUREMENT), consent.permits(ANALYTICS)]
+        purposes = consent.in_force
+        kept = kept_for(purposes)
         if not row.keys() <= kept:
             row = {name: value for name, value in row.items() if name in kept}
-        return Event(**row)
+        network = address.truncate(seen.address, self.prefixes) if seen.address and self.keep_address else b""
+        who = Who(
+            seen.site, network, seen.user_agent, seen.language, consent.status.value, purposes,
+            consent.consent_id, self.policy_version(seen.received_at),
+        )  # fmt: skip
+        return Event(*self._remembered.columns(self, who, self.salt(seen.at)), **row)
+
+    def forget(self) -> None:
+        """Look everything up anew: what `look.place` knows has changed."""
+        self._remembered.forget()
 
 
-_KEPT = {
-    (measurement, analytics): kept_under(
-        frozenset([ACCOUNTABILITY] + [MEASUREMENT] * measurement + [ANALYTICS] * analytics)
-    )
-    for measurement in (False, True)
-    for analytics in (False, True)
-}
+class Who(NamedTuple):
+    """What decides the columns that all events of a visitor have in common. It holds the network and no address, so it
+    may be remembered while the day's salt lives."""
+
+    site: str
+    network: address.Packed  # truncated; empty when no address may be kept
+    user_agent: str
+    language: str
+    status: str
+    purposes: tuple[str, ...]
+    consent_id: str
+    policy_version: str
+
+
+class _Remembered:
+    """The common columns of the visitors of one day: half of an event's price, and visitors come again. Gone with the
+    day's salt, or who was which pseudonym would be known for longer than the day."""
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        self._day: tuple[bytes, Callable[[Who], tuple[Any, ...]]] | None = None
+
+    def columns(self, rule: Rule, who: Who, salt: bytes | None) -> tuple[Any, ...]:
+        if salt is None:  # of a day that is over
+            return _columns(rule, who, None)
+        day = self._day  # one value: another thread never sees half a midnight
+        if day is None or day[0] != salt:
+            day = self._day = salt, lru_cache(_MOST_REMEMBERED)(lambda who: _columns(rule, who, salt))
+        return day[1](who)
+
+
+def _columns(rule: Rule, who: Who, salt: bytes | None) -> tuple[Any, ...]:
+    """The values of `OF_VISITOR`, in its order."""
+    row: Row = {}
+    for step in VISITOR_STEPS:
+        step(rule, row, who, salt)
+    kept = kept_for(who.purposes)
+    return tuple(row[name] if name in row and name in kept else BY_NAME[name].empty for name in OF_VISITOR)
+
+
+@lru_cache(1000)
+def kept_for(purposes: tuple[str, ...]) -> frozenset[str]:
+    """The names of the columns that may be filled while these purposes are in force."""
+    return kept_under(frozenset({ACCOUNTABILITY, *purposes}))
 
 
 def drop_not_permitted(rule: Rule, seen: Observation) -> DropReason | None:
@@ -103,9 +154,8 @@ def drop_expired(rule: Rule, row: Row, seen: Observation) -> DropReason | None:
 
 def drop_without_purpose(rule: Rule, row: Row, seen: Observation) -> DropReason | None:
     """An objection leaves an event only what `analytics` permits; without that there is none."""
-    if not seen.consent.permits(MEASUREMENT) and not seen.consent.permits(ANALYTICS):
-        return DropReason.OBJECTION
-    return None
+    purposes = seen.consent.in_force
+    return None if MEASUREMENT in purposes or ANALYTICS in purposes else DropReason.OBJECTION
 
 
 def drop_without_address(rule: Rule, row: Row, seen: Observation) -> DropReason | None:
@@ -113,59 +163,34 @@ def drop_without_address(rule: Rule, row: Row, seen: Observation) -> DropReason 
     return DropReason.NO_ADDRESS if seen.address is None and rule.keep_address else None
 
 
-def put_account(rule: Rule, row: Row, seen: Observation) -> None:
-    row["site"] = seen.site
+def put_moment(rule: Rule, row: Row, seen: Observation) -> None:
     row["type"] = seen.type
-    row["at"] = when(seen.at)
-    row["received_at"] = when(seen.received_at)
-    row["consent"] = seen.consent.status.value
-    row["purposes"] = seen.consent.in_force
-    row["policy_version"] = rule.policy_version(seen.received_at)
-
-
-def put_network(rule: Rule, row: Row, seen: Observation) -> None:
-    if seen.address is None or not rule.keep_address:
-        return
-    bits = address.truncate(seen.address, rule.prefixes)
-    network = address.network_text(bits, rule.prefixes)
-    place = rule.look.place(network)
-    row["network"], row["country"], row["region"] = network, place.country, place.region
-    salt = rule.salt(seen.at)
-    if salt is not None:
-        row["visitor"] = pseudonym.visitor(salt, seen.site, bits, seen.user_agent)
-
-
-def put_person(rule: Rule, row: Row, seen: Observation) -> None:
-    if seen.consent.permits(ANALYTICS):
-        row["person"] = pseudonym.person(rule.person_key, seen.consent.consent_id)
+    row["received_at"] = received_at = when(seen.received_at)
+    row["at"] = received_at if seen.at == seen.received_at else when(seen.at)
 
 
 def put_page(rule: Rule, row: Row, seen: Observation) -> None:
     page = rule.look.page(seen.url)
     row["path"], row["query"], row["route"] = page.path, page.query, seen.route
     row["view_id"], row["http_status"], row["server_ms"] = seen.view_id, seen.http_status, seen.server_ms
-    origin = rule.look.origin(seen.referrer, rule.own_hosts[seen.site] | {seen.host}, page.campaign)
-    row["referrer_host"], row["referrer_path"] = origin.host, origin.path
-    row["channel"], row["source"] = origin.channel, origin.source
-    for name, value in page.campaign.items():
-        if name != "ref":
-            row[name] = value
-
-
-def put_agent(rule: Rule, row: Row, seen: Observation) -> None:
-    agent = rule.look.agent(seen.user_agent)
-    row["browser"], row["browser_version"] = agent.browser, agent.browser_version
-    row["os"], row["os_version"], row["device"], row["bot"] = agent.os, agent.os_version, agent.device, agent.bot
-    row["language"] = language(seen.language)
+    own = rule.own_hosts[seen.site]
+    origin = rule.look.origin(seen.referrer, own if seen.host in own else own | {seen.host}, page.campaign)
+    row["referrer_host"], row["referrer_path"], row["channel"], row["source"] = origin
+    if page.campaign:
+        for name, value in page.campaign.items():
+            if name != "ref":
+                row[name] = value
 
 
 def put_device(rule: Rule, row: Row, seen: Observation) -> None:
     if not seen.from_device:
         return
     row["engaged_ms"], row["scroll_pct"] = seen.engaged_ms, seen.scroll_pct
-    row["screen"], row["timings"] = seen.screen, dict(seen.timings)
-    row["name"] = rule.look.text(seen.name)
-    row["props"] = {rule.look.text(key): rule.look.text(value) for key, value in seen.props.items()}
+    row["screen"], row["timings"] = seen.screen, seen.timings
+    if seen.name or seen.props:
+        text = rule.look.text
+        row["name"] = text(seen.name)
+        row["props"] = {text(key): text(value) for key, value in seen.props.items()}
 
 
 def put_address(rule: Rule, row: Row, seen: Observation) -> None:
@@ -184,14 +209,41 @@ STEPS: tuple[Step, ...] = (
     drop_expired,
     drop_without_purpose,
     drop_without_address,
-    put_account,
-    put_network,
-    put_person,
+    put_moment,
     put_page,
-    put_agent,
     put_device,
     put_address,
 )
+
+
+def put_account(rule: Rule, row: Row, who: Who, salt: bytes | None) -> None:
+    row["site"], row["consent"], row["purposes"] = who.site, who.status, who.purposes
+    row["policy_version"] = who.policy_version
+
+
+def put_network(rule: Rule, row: Row, who: Who, salt: bytes | None) -> None:
+    if not who.network:
+        return
+    network = address.network_text(who.network, rule.prefixes)
+    place = rule.look.place(network)
+    row["network"], row["country"], row["region"] = network, place.country, place.region
+    if salt is not None:
+        row["visitor"] = pseudonym.visitor(salt, who.site, who.network, who.user_agent)
+
+
+def put_person(rule: Rule, row: Row, who: Who, salt: bytes | None) -> None:
+    if ANALYTICS in who.purposes:
+        row["person"] = pseudonym.person(rule.person_key, who.consent_id)
+
+
+def put_agent(rule: Rule, row: Row, who: Who, salt: bytes | None) -> None:
+    agent = rule.look.agent(who.user_agent)
+    row["browser"], row["browser_version"] = agent.browser, agent.browser_version
+    row["os"], row["os_version"], row["device"], row["bot"] = agent.os, agent.os_version, agent.device, agent.bot
+    row["language"] = language(who.language)
+
+
+VISITOR_STEPS = (put_account, put_network, put_person, put_agent)
 
 
 def without_purpose(row: Row, purpose: str) -> Row | None:
@@ -200,19 +252,19 @@ def without_purpose(row: Row, purpose: str) -> Row | None:
     purposes = tuple(other for other in row["purposes"] if other != purpose)
     if MEASUREMENT not in purposes and ANALYTICS not in purposes:
         return None
-    kept = kept_under(frozenset([ACCOUNTABILITY, *purposes]))
+    kept = kept_for(purposes)
     left = {name: value for name, value in row.items() if name in kept} | {"purposes": purposes}
     return left | {"consent": Status.WITHDRAWN.value} if purpose == ANALYTICS else left
 
 
 def when(ms: int) -> str:
     """A time as the store reads it without loss: `2026-11-22 10:00:00.123`, UTC."""
-    return f"{_minute(ms // 60_000)}{ms // 1000 % 60:02d}.{ms % 1000:03d}"
+    return f"{_second(ms // 1000)}.{ms % 1000:03d}"
 
 
-@lru_cache(1024)
-def _minute(minutes: int) -> str:
-    return f"{datetime.fromtimestamp(minutes * 60, UTC):%Y-%m-%d %H:%M:}"
+@lru_cache(4096)
+def _second(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def language(accepted: str) -> str:

@@ -8,7 +8,7 @@ from typing import get_origin
 import pytest
 
 from consent_gateway.rule.columns import ADDRESS_DAYS, BY_NAME, COLUMNS, NAMES, RETENTION_DAYS, kept_under
-from consent_gateway.rule.event import Event
+from consent_gateway.rule.event import OF_VISITOR, Event
 from consent_gateway.rule.purposes import BUILT_IN
 from consent_gateway.store.schema import SORT_KEY
 
@@ -66,7 +66,8 @@ def test_no_column_of_analytics_is_in_the_sort_key() -> None:
 
 
 def test_an_event_has_the_columns_of_the_register_and_no_others() -> None:
-    assert Event.__struct_fields__ == tuple(name for name in NAMES if name != "batch")
+    assert sorted(Event.__struct_fields__) == sorted(name for name in NAMES if name != "batch")
+    assert Event.__struct_fields__[: len(OF_VISITOR)] == OF_VISITOR
     empty = Event()
     assert all(getattr(empty, name) == BY_NAME[name].empty for name in Event.__struct_fields__)
     with pytest.raises(AttributeError):
