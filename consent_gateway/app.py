@@ -33,7 +33,7 @@ from .edge.visitor import Visitor
 from .edge.wire import problem
 from .enrich import agent, path, referrer
 from .enrich.geo import Geo
-from .record import office
+from .record import office, process
 from .record.books import Books
 from .record.cookie import Cookies
 from .record.keys import Keys
@@ -88,7 +88,7 @@ class ConsentGateway:
             await self._lifespan(scope, receive, send)
         elif scope["type"] in ("http", "websocket"):
             worker = self._worker
-            if worker is None or worker.pid != os.getpid():
+            if worker is None or worker.pid != process.pid:
                 worker = self._open_late()
             below = without_root(scope)
             prefix = self.settings.PREFIX
@@ -109,7 +109,7 @@ class ConsentGateway:
         if self._wrong is not None:
             raise self._wrong
         with self._opening:
-            if self._worker is None or self._worker.pid != os.getpid() or self._worker.has_ended:
+            if self._worker is None or self._worker.pid != process.pid or self._worker.has_ended:
                 self._worker = Worker(self.settings, self._authorize)
                 atexit.register(self._worker.close)
             return self._worker
@@ -165,7 +165,7 @@ class Worker:
     """What one process of the site owns: the edge, its files, and the thread that keeps time."""
 
     def __init__(self, settings: Settings, authorize: Authorize | None = None) -> None:
-        self.pid = os.getpid()
+        self.pid = process.pid
         self.settings = settings
         policy = load(settings.POLICY)
         keys = make_keys(settings)
@@ -272,7 +272,7 @@ class Worker:
 
         Takes a few seconds at most. What a hanging disk keeps from being done the kernel does when the process ends.
         """
-        if self.has_ended or self.pid != os.getpid():
+        if self.has_ended or self.pid != process.pid:
             return
         self.has_ended = True
         written = self.edge.recorder.close(_WRITE_SECONDS)

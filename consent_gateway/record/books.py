@@ -20,6 +20,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from . import process
+
 _SLOT = 128
 _SLOTS = 4096  # a site needs about a dozen
 _COUNT = struct.Struct("<Q")
@@ -53,11 +55,14 @@ class Books:
         self._open()
 
     def _open(self) -> None:
-        self._pid = os.getpid()
+        self._pid = process.pid
         self._slots: dict[Key, int] = {}
         self._handle: int | None = None
-        self._map = mmap.mmap(-1, _SLOT * _SLOTS)
+        self._use(mmap.mmap(-1, _SLOT * _SLOTS))
         self.keep()
+
+    def _use(self, map_: mmap.mmap) -> None:
+        self._map, self._counts = map_, memoryview(map_).cast("Q")
 
     def keep(self) -> None:
         """Have the counts in a file. While the disk refuses they are in memory only; called again, this tries again."""
@@ -81,18 +86,19 @@ class Books:
             return
         with self._lock:
             kept[:] = self._map[:]
-            self._handle, self._map = handle, kept
+            self._handle = handle
+            self._use(kept)
 
     def count(self, site: str, term: str, by: int = 1) -> None:
         with self._lock:
-            if os.getpid() != self._pid:
+            if process.pid != self._pid:
                 self._open()
             at = self._slots.get((site, term))
             if at is None:
                 at = self._new_slot(site, term)
             if at is None:
                 return
-            _COUNT.pack_into(self._map, at, _COUNT.unpack_from(self._map, at)[0] + by)
+            self._counts[at] += by
 
     def time(self, what: str, seconds: float) -> None:
         """Count how long something of `TIMED` took."""
@@ -100,21 +106,23 @@ class Books:
         self.count(what, "microseconds", int(seconds * 1_000_000))
 
     def _new_slot(self, site: str, term: str) -> int | None:
-        """A place for a key; the books of hundreds of sites may be full, and then it shares that of no site."""
+        """A place for a key, as the number of its count in `_counts`; the books of hundreds of sites may be full, and
+        then it shares that of no site."""
         if len(self._slots) >= _SLOTS:
             return self._slots.get(("-", term))
         at = len(self._slots) * _SLOT
         key = f"{site}\0{term}".encode()[:_KEY_BYTES]
         self._map[at + _COUNT.size : at + _COUNT.size + len(key)] = key
-        self._slots[site, term] = at
-        return at
+        self._slots[site, term] = at // _COUNT.size
+        return at // _COUNT.size
 
     def close(self) -> None:
         """Let the file go. What is counted after this is in memory only."""
         with self._lock:
             self._closed = True
+            self._counts.release()
             self._map.close()
-            self._map = mmap.mmap(-1, _SLOT * _SLOTS)
+            self._use(mmap.mmap(-1, _SLOT * _SLOTS))
             if self._handle is not None:
                 os.close(self._handle)
                 self._handle = None

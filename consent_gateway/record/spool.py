@@ -20,6 +20,7 @@ from pathlib import Path
 from zlib import crc32
 
 from ..rule.errors import SpoolFull
+from . import process
 
 ROWS_A_SEGMENT = 10_000
 SECONDS_A_SEGMENT = 1.0
@@ -180,7 +181,7 @@ class Writer:
         self._open: dict[str, _Segment] = {}
         self._done: list[_Segment] = []
         self._number = 0
-        self._pid = os.getpid()
+        self._pid = process.pid
         self._name = os.urandom(6).hex()
         self._size = spool.size()
         self._measure_at = 0.0
@@ -233,11 +234,11 @@ class Writer:
 
     def _disown(self) -> None:
         """In a forked child: the parent's segments are not ours to write, nor to let go."""
-        if os.getpid() == self._pid:
+        if process.pid == self._pid:
             return
         for segment in (*self._open.values(), *self._done):
             os.close(segment.handle)
-        self._pid, self._name, self._open, self._done = os.getpid(), os.urandom(6).hex(), {}, []
+        self._pid, self._name, self._open, self._done = process.pid, os.urandom(6).hex(), {}, []
 
     def _next(self, month: str) -> _Segment:
         old = self._open.pop(month, None)
