@@ -1,7 +1,9 @@
 # Three words to remember: make run, make test, make check.
-# PYTHON names the interpreter to build with; ARGS goes to the program: make test ARGS="-k demo".
+# PYTHON names the interpreter to build with; ARGS goes to the program: make test ARGS="-k demo". The tests run in
+# WORKERS processes side by side, a file's tests in one of them; WORKERS=0 runs them in one.
 PYTHON ?= python3
 VENV := .venv
+WORKERS ?= 2
 BIN := $(VENV)/bin
 ARGS ?=
 
@@ -15,7 +17,7 @@ run: $(VENV)/.run ## a demo site with the gateway mounted, on http://127.0.0.1
 	@$(BIN)/consent-gateway demo $(ARGS)
 
 test: $(VENV)/.test ## all tests
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 
 check: $(VENV)/.check ## style and types
 	@$(BIN)/ruff check .

@@ -20,6 +20,7 @@ hypothesis_settings.load_profile("tests")
 
 for _name in [name for name in os.environ if name.startswith(ENV_PREFIX)]:
     del os.environ[_name]
+os.environ["COLUMNS"] = "140"  # tables of the command line are as wide as the terminal, and no two terminals are alike
 
 
 @pytest.fixture
