@@ -141,7 +141,8 @@ def _store(found: dict[str, Any]) -> Iterator[Finding]:
     if found["error"]:
         yield Finding("bad", f"the store: {found['error']}", "the spool keeps the events until it answers again")
         return
-    yield Finding("good", f"the store answers: ClickHouse {found['version']}, {found['rows']:,} events")
+    words = f"the store answers: ClickHouse {found['version']}, {found['rows']:,} events, tables of version"
+    yield Finding("good", f"{words} {found['tables']}")
     for drift in found["drift"]:
         yield Finding("bad", f"the table differs from the register: {drift}", "bring it back, or restore a backup")
     for part in found["detached"]:

@@ -41,7 +41,7 @@ STOPS = "ledger/stops.jsonl"
 _PIECE_BYTES = 16 * 1024**2
 _READ_BYTES = 1024**2
 _LEVEL = 3  # of gzip
-_DERIVED = {"stops", "consents", "seals", "days", "closed"}  # made again: from the ledger's, from the events
+_DERIVED = {"stops", "consents", "seals", "days", "closed", "migrations"}  # made again: from the ledger, the events
 _NOT_KEPT = {
     "stops",
     "scrubbed",

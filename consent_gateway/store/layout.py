@@ -22,6 +22,7 @@ SHARDING_KEY = {
     "seals": "cityHash64(host)",
     "days": "run",
     "closed": "version",
+    "migrations": "version",
 }
 _TOKENS = 10_000  # inserts that are remembered; a batch is tried again within seconds, and counted first after a crash
 _TOKEN_SECONDS = 604_800

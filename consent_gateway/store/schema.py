@@ -10,7 +10,7 @@ from clickhouse_connect.driver.client import Client
 from ..record.ledger import Stop
 from ..rule.columns import COLUMNS, RETENTION_DAYS, Column
 from ..rule.purposes import ANALYTICS, MEASUREMENT
-from . import days, views
+from . import days, migrations, views
 from .client import DATABASE
 from .held import HASH
 from .layout import SINGLE, Layout
@@ -66,6 +66,7 @@ def tables(layout: Layout = SINGLE, *, several_hosts: bool = False) -> Iterator[
         if layout.cluster:
             yield layout.distributed("stops", _STOP_COLUMNS)
     yield from days.statements(layout)
+    yield from migrations.table(layout)
 
 
 def events_table(layout: Layout = SINGLE) -> str:
@@ -129,9 +130,13 @@ def _column(column: Column, *, ttl: bool) -> str:
 
 
 def apply(client: Client, layout: Layout = SINGLE, *, several_hosts: bool = False, zone: str = "UTC") -> None:
-    """Make what is not there; a view that says something else (another time zone, a new version) is replaced."""
+    """Bring tables of an earlier version up, and make what is not there; a view that says something else (another time
+    zone, a new version) is replaced. `StoreError` when the tables are of a newer version than ours."""
+    before = migrations.bring_up(client, layout)
     for statement in tables(layout, several_hosts=several_hosts):
         client.command(statement)
+    if before is None:
+        migrations.begin(client, layout)
     found = client.query(
         "SELECT name, comment FROM system.tables WHERE database = {database:String} AND engine = 'View'",
         parameters={"database": DATABASE},
@@ -163,6 +168,7 @@ def inspect(client: Client, layout: Layout = SINGLE) -> dict[str, Any]:
     parts = client.query(f"SELECT name FROM system.detached_parts {where}", parameters=table).result_rows
     return {
         "version": client.command("SELECT version()"),
+        "tables": migrations.version(client, layout),
         "rows": client.command(f"SELECT count() FROM {layout.local('events')}"),
         "drift": sorted(drift),
         "detached": [name for (name,) in parts],
