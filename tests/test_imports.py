@@ -35,6 +35,9 @@ jobs     | rule config record store
 privacy_parts | rule config record store rights access answers
 office   | rule enrich config record store edge rights access answers replay jobs privacy_parts
 openapi  | edge answers
+jinja    | edge
+quart    | jinja
+django   | edge
 cli      | rule enrich config record store edge rights access answers replay app office demo openapi
 __init__ | rule config edge app
 """

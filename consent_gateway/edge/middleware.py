@@ -308,9 +308,12 @@ def _told(headers: MutableHeaders) -> set[str]:
 
 
 def route_template(scope: Scope, root: str) -> str:
-    """The route's template where the framework leaves one in the scope (Starlette, FastAPI); else empty."""
-    route = scope.get("route")
-    path = getattr(route, "path_format", None) or getattr(route, "path", None)
+    """The route's template where the framework leaves one in the scope (Starlette, FastAPI, Litestar), or a helper or
+    the site itself does (`scope["cg.route"]`: Django, Quart); else empty."""
+    path = scope.get("cg.route") or scope.get("path_template")
+    if path is None:
+        route = scope.get("route")
+        path = getattr(route, "path_format", None) or getattr(route, "path", None)
     if not isinstance(path, str):
         return ""
     mounted = scope.get("root_path", "").removeprefix(root)
