@@ -152,8 +152,9 @@ async def serve_site(edge: Edge, app: ASGIApp, scope: Scope, receive: Receive, s
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
-            # a copy: the site may keep this list for its next visitor, and may have made it of anything iterable
-            message = {**message, "headers": [(name, value) for name, value in message.get("headers", ())]}
+            # a copy: the site may keep this list for its next visitor, and may have made it of anything iterable; in
+            # small letters, as ASGI has them, because Django writes `Content-Type`
+            message = {**message, "headers": [(name.lower(), value) for name, value in message.get("headers", ())]}
             visit.answering(message)
         await send(message)
         if message["type"] == "http.response.body" and not message.get("more_body"):
