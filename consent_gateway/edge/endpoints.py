@@ -118,6 +118,9 @@ class Endpoints:
         """`None` when all events were kept: that answer has nothing to say, and is the one that must be cheap."""
         method = "GET" if request.method == "HEAD" else request.method
         if _OFFICE.fullmatch(path):
+            if self._edge.recorder.pressure and path.startswith(("/dashboard", "/stats")):
+                title = "More comes in than can be stored: reports wait until that is done."
+                return problem(503, title, Retry_After="30")
             return await self._ask_office(f"/public{path}", request, arrival)
         if path in VISITOR_ROUTES:
             if method != VISITOR_ROUTES[path]:

@@ -19,6 +19,7 @@ from ..record.spool import Writer
 from ..rule.errors import SpoolFull
 from ..rule.event import DropReason, Event, Observation
 from ..rule.privacy import Rule
+from .pressure import Pressure, lean, pressure
 
 log = logging.getLogger("consent_gateway")
 
@@ -60,6 +61,7 @@ class Recorder:
         self, rule: Rule, writer: Writer, books: Books, memory: Path, faults: Faults, *, sync: bool = False
     ) -> None:
         self.rule, self.faults = rule, faults
+        self._lean = lean(rule)
         self.books, self._writer, self._memory, self._sync = books, writer, memory, sync
         self._encode = msgspec.json.Encoder().encode
         self._repeats: Repeats | None = None
@@ -93,6 +95,11 @@ class Recorder:
         else:
             self._keep([(seen, ids)])
 
+    @property
+    def pressure(self) -> Pressure:
+        """How much waits, and what gives way for it."""
+        return pressure(max(self._writer.full, self._group.full))
+
     def close(self, seconds: float) -> bool:
         """Take no more, and write what is queued. False when that took longer than it may."""
         self._closed = True
@@ -116,6 +123,7 @@ class Recorder:
     def _keep(self, lots: Sequence[Lot]) -> None:
         """Judge, and write what is left; all of a month at once."""
         today = self._ids_of_today(lots)
+        rule = self._lean if self.pressure is Pressure.LEAN else self.rule
         months: dict[str, list[tuple[bytes, str]]] = {}
         sites: dict[str, list[str]] = {}
         fresh: set[int] = set()
@@ -128,7 +136,7 @@ class Recorder:
                         self.books.count(self._known(observation.site), f"dropped.{DropReason.DUPLICATE}")
                         continue
                     fresh.add(number)
-                event = self._judge(observation)
+                event = self._judge(rule, observation)
                 if isinstance(event, DropReason):
                     self.books.count(self._known(observation.site), f"dropped.{event}")
                     continue
@@ -160,9 +168,9 @@ class Recorder:
             self._count([one.site for seen, _ in lots for one in seen], f"dropped.{DropReason.OVERLOAD}")
             raise SpoolFull(f"no memory for the ids of today: {error.strerror}") from error
 
-    def _judge(self, seen: Observation) -> Event | DropReason:
+    def _judge(self, rule: Rule, seen: Observation) -> Event | DropReason:
         try:
-            return self.rule.judge(seen)
+            return rule.judge(seen)
         except Exception as error:  # in doubt the data is dropped
             self.faults.say(error)
             return DropReason.FAULT

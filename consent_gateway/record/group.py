@@ -36,6 +36,11 @@ class Group(Generic[Item]):
     def busy(self) -> bool:
         return self._size > 0
 
+    @property
+    def full(self) -> float:
+        """The share of what may wait that does."""
+        return self._size / self._most
+
     def put(self, item: Item, size: int = 1) -> Future[None]:
         """Hand in, and return at once what tells when it is done. `Overloaded` when too much waits already."""
         with self._change:

@@ -187,6 +187,11 @@ class Writer:
         self._measure_at = 0.0
         self._patience = SECONDS_A_SEGMENT
 
+    @property
+    def full(self) -> float:
+        """The share of its limit that the spool holds."""
+        return self._size / self._limit
+
     def append(self, month: str, events: Iterable[tuple[bytes, str]], *, sync: bool = False) -> None:
         """Write events (JSON, id) of one UTC month (`202611`) all or none; with `sync`, on the disk when it returns.
 
