@@ -1,8 +1,9 @@
-"""A role for analysts on a ClickHouse server: reads what stands on no consent, changes nothing, within limits.
+"""Two roles on a ClickHouse server: analysts read what stands on no consent, the gateway works on its own tables.
 
-From the column register: a column of `analytics` (address, person, city) is not in the grant, so that no query of an
-analyst can read it, and one that is added to the register is not readable until its purpose says so. The embedded
-engine has no users: there the statements can only be parsed.
+From the column register: a column of `analytics` (address, person, city) is not in the analysts' grant, so that no
+query of theirs can read it, and one that is added to the register is not readable until its purpose says so. The
+gateway's own role makes and changes tables of its database, and sees no other. The embedded engine has no users: there
+the statements can only be parsed.
 """
 
 from __future__ import annotations
@@ -17,6 +18,13 @@ from .layout import SINGLE, Layout
 
 VIEWS = ("page_views", "visits")  # none of their columns needs consent
 ROLE = "consent_gateway_analyst"
+SERVICE = "consent_gateway_service"
+# `CREATE OR REPLACE VIEW` drops one; a column's days, comment and type are `ALTER COLUMN`, the rows' days `ALTER TTL`
+_WORK = (
+    "SELECT", "INSERT", "CREATE DATABASE", "CREATE TABLE", "CREATE VIEW", "DROP VIEW", "ALTER COLUMN", "ALTER TTL",
+    "ALTER UPDATE", "ALTER DELETE", "TRUNCATE",
+)  # fmt: skip
+_WATCHED = ("mutations", "detached_parts")  # of `system`: how far a change is, and what the server set aside
 
 
 def readable() -> list[str]:
@@ -35,3 +43,14 @@ def statements(limits: Mapping[str, Any], layout: Layout = SINGLE) -> Iterator[s
         yield f"GRANT{on} SELECT({columns}) ON {DATABASE}.`{table}` TO {ROLE}"
     for view in VIEWS:
         yield f"GRANT{on} SELECT ON {DATABASE}.`{view}` TO {ROLE}"
+
+
+def service(layout: Layout = SINGLE) -> Iterator[str]:
+    """What makes the gateway's own role, in order. It may do what the back office does, and only in its database."""
+    on = layout.on_cluster
+    yield f"CREATE ROLE OR REPLACE {SERVICE}{on}"
+    yield f"GRANT{on} {', '.join(_WORK)} ON {DATABASE}.* TO {SERVICE}"
+    for table in _WATCHED:
+        yield f"GRANT{on} SELECT ON system.{table} TO {SERVICE}"
+    if layout.cluster:  # statements ON CLUSTER, and what `clusterAllReplicas` asks the others
+        yield f"GRANT{on} CLUSTER, REMOTE, CREATE TEMPORARY TABLE ON *.* TO {SERVICE}"
