@@ -295,6 +295,7 @@ def now_ms() -> int:
 
 
 def make_data_dir(settings: Settings) -> Path:
+    """`DATA_DIR`, for this user only, made when it is not there."""
     try:
         settings.DATA_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
@@ -310,10 +311,12 @@ def _wrong_data_dir(settings: Settings, why: str) -> ConfigError:
 
 
 def make_cookies(settings: Settings, keys: Keys, policy: Policy) -> Cookies:
+    """What signs and reads the consent cookie."""
     return Cookies(keys.secrets, months=policy.consent_months, domain=settings.COOKIE_DOMAIN)
 
 
 def make_keys(settings: Settings) -> Keys:
+    """The keys in `KEYS_DIR`, with the secrets and the person key that are set."""
     secrets = tuple(secret.get_secret_value() for secret in settings.SECRET)
     return Keys(settings.KEYS_DIR, secrets, settings.person_key)
 

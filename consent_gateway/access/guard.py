@@ -86,6 +86,7 @@ async def read_form(request: Request) -> dict[str, str]:
 
 
 def is_secure(request: Request) -> bool:
+    """Did the request come over https?"""
     return request.headers.get("x-scheme") == "https"
 
 

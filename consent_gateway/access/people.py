@@ -190,10 +190,12 @@ class People:
 
 
 def digest(secret: str) -> str:
+    """What is kept of a token: its SHA-256."""
     return sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def new_generation() -> str:
+    """A random word that sessions carry; another one ends them all."""
     return secrets.token_urlsafe(9)
 
 

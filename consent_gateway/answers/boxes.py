@@ -106,6 +106,7 @@ def box(view: View, report: Report, rows: Rows) -> str:
 
 
 def downloads(view: View, report: Report) -> str:
+    """The links to a report as CSV and JSON."""
     title = escape(view.words.of(report.title))
     return "".join(
         f'<a href="{view.download(report.name, form)}" download aria-label="{title}: {form.upper()}">{form.upper()}</a>'

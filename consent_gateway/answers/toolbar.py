@@ -18,6 +18,7 @@ _OPERATORS = (("=", "is"), ("!=", "is_not"), ("~", "contains"), ("^", "begins"),
 
 
 def header(view: View, sites: frozenset[str], form_token: str, *, is_out: bool) -> str:
+    """The top line: the site, who is there now, and the menu of who is signed in."""
     words, person = view.words, view.person
     site = escape(view.question.site)
     if len(sites) > 1:
@@ -68,6 +69,7 @@ def _current(true: bool, what: str = "true") -> str:
 
 
 def tabs(view: View) -> str:
+    """The tabs, of which the open one is marked."""
     links = "".join(
         f'<a href="{view.at(tab=tab, report="").href()}"{_current(tab == view.tab, "page")}>'
         f"{escape(view.words[f'tab_{tab}'])}</a>"

@@ -107,6 +107,7 @@ def look(pairs: list[tuple[str, str]], question: Question, words: Words, person:
 
 
 def interval_for(days: int) -> str:
+    """The interval that suits so many days."""
     if days <= _FINE_DAYS:
         return "hour"
     return "day" if days <= _DAYS else "week" if days <= _WEEKS else "month"

@@ -28,6 +28,7 @@ def failing_in_one_line() -> Iterator[None]:
 
 
 def fail(text: str, code: int = 1) -> None:
+    """End the command with one line on standard error."""
     print(f"consent-gateway: {text}", file=sys.stderr)
     raise typer.Exit(code)
 
@@ -47,6 +48,7 @@ def no_installation(settings: Settings) -> str:
 
 
 def need_installation(settings: Settings) -> None:
+    """End the command where there is no installation."""
     if words := no_installation(settings):
         fail(f"{words}: start the site first, or set CONSENT_GATEWAY_DATA_DIR")
 

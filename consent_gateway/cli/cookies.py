@@ -27,6 +27,8 @@ _WORDS = {
 
 
 class Form(StrEnum):
+    """How to print it."""
+
     table = "table"
     json = "json"
 

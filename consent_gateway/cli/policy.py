@@ -29,11 +29,15 @@ policy_app = typer.Typer(
 
 
 class Form(StrEnum):
+    """How to print it."""
+
     markdown = "markdown"
     json = "json"
 
 
 class Language(StrEnum):
+    """The languages that notices have."""
+
     nl = "nl"
     fr = "fr"
     de = "de"

@@ -17,6 +17,8 @@ from .common import ask_office, console, fail, failing_in_one_line, is_running, 
 
 
 class Format(StrEnum):
+    """How to print it."""
+
     table = "table"
     json = "json"
     csv = "csv"

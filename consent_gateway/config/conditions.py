@@ -17,6 +17,8 @@ from .policy import EEA, MOST_MEASUREMENT_DAYS, MOST_MONTHS, Policy
 
 
 class Finding(StrEnum):
+    """How a policy stands to a condition: contested means that authorities differ."""
+
     MET = "met"
     UNMET = "unmet"
     CONTESTED = "contested"

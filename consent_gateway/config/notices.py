@@ -122,6 +122,7 @@ class Notices:
 
 
 def encode(document: Document) -> bytes:
+    """A notice as the bytes that its hash is of."""
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -216,6 +217,7 @@ def duration(days: int, language: str) -> str:
 
 
 def months(number: int, language: str) -> str:
+    """So many months, in words."""
     return _counted(number, "months", language)
 
 

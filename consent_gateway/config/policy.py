@@ -95,6 +95,8 @@ class Controller(Body):
 
 
 class Authority(Body):
+    """The data protection authority that takes complaints."""
+
     complaint_url: Link = ""
 
 

@@ -312,6 +312,7 @@ def _own_path(arrival: Arrival) -> str:
 
 
 def private(response: Response) -> Response:
+    """The response, to be kept by no cache."""
     response.headers["Cache-Control"] = "no-store"
     response.headers["Vary"] = VARY
     return response

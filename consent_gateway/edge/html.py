@@ -25,10 +25,12 @@ class Html(str):
 
 
 def text(value: object) -> Html:
+    """Any value as text, escaped."""
     return value if isinstance(value, Html) else Html(escape(str(value)))
 
 
 def join(parts: Iterable[object]) -> Html:
+    """Parts one after the other; what is not HTML is escaped."""
     return Html("".join(text(part) for part in parts))
 
 
@@ -45,6 +47,7 @@ def tag(element: str, /, *inside: object, **attributes: object) -> Html:
 
 
 def hidden(**values: str) -> Html:
+    """Hidden fields of a form, by name."""
     return Html(
         "".join(f'<input type="hidden" name="{name}" value="{escape(value)}">' for name, value in values.items())
     )

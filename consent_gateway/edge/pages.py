@@ -31,6 +31,7 @@ class Shown:
 
 
 def privacy(page: Shown) -> str:
+    """The privacy page."""
     say, notice = page.say, page.notice
     sections = [
         ("choices", say["choices"], _choices(page)),

@@ -49,6 +49,7 @@ def for_held(batch: str) -> str:
 
 
 def is_for_held(batch: str) -> bool:
+    """Is this a batch of rows that are kept aside?"""
     return batch.endswith(_FOR_HELD)
 
 

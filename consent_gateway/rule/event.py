@@ -132,5 +132,5 @@ Event: Any = msgspec.defstruct(
     omit_defaults=True,
     frozen=True,
     module=__name__,
+    namespace={"__doc__": "What may be written: one attribute per column that the rule fills (see `rule.columns`)."},
 )
-"""What may be written: one attribute per column that the rule fills (see `rule.columns`)."""

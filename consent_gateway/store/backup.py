@@ -146,6 +146,7 @@ def tables_of(client: Client, layout: Layout) -> list[str]:
 
 
 def rows_of(client: Client, table: str) -> int:
+    """How many rows a table has."""
     return int(client.query(f"SELECT count() FROM {table}").result_rows[0][0])
 
 

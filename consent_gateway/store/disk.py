@@ -43,6 +43,7 @@ def has_rows(store: Path) -> bool:
 
 
 def in_clear(store: Path) -> bool:
+    """Does a store lie here that was made without encryption?"""
     return any(store.glob(_PARTS))
 
 
