@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check load screenshots pins clean
+.PHONY: help run test check reference load screenshots pins clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ check: $(VENV)/.check ## style and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+reference: $(VENV)/.test ## docs/reference and the README's table, made anew from the code
+	@$(BIN)/python -m tests.reference
 
 load: $(VENV)/.load ## a load test of half a minute, against a site that it starts itself
 	@$(BIN)/python load/locustfile.py $(ARGS)
@@ -63,5 +66,5 @@ pins: ## the newest versions of everything, written to constraints.txt
 	"$$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check -e ".[embedded,demo,test,load,check]"; \
 	{ echo "# The versions that the tests ran with; refreshed by 'make pins', then 'make check test'."; \
 	"$$work/venv/bin/python" -m pip list --disable-pip-version-check --format=freeze --exclude-editable \
-	--exclude pip --exclude setuptools; } > "$$work/constraints.txt"; \
+	--exclude pip; } > "$$work/constraints.txt"; \
 	cp "$$work/constraints.txt" constraints.txt; echo "constraints.txt: $$(grep -c == constraints.txt) versions"

@@ -273,6 +273,7 @@ class Settings(BaseSettings):
 
     @property
     def embedded(self) -> bool:
+        """Does the store run inside the back office?"""
         return self.dsn.startswith("chdb:")
 
     @property
@@ -287,10 +288,12 @@ class Settings(BaseSettings):
 
     @property
     def site_names(self) -> frozenset[str]:
+        """The names of all sites."""
         return frozenset(self.SITES.values()) or frozenset([self.SITE])
 
     @property
     def zone(self) -> ZoneInfo:
+        """`TIMEZONE`, as what dates are worked out with."""
         return ZoneInfo(self.TIMEZONE)
 
 
