@@ -108,6 +108,7 @@ class Endpoints:
             await send({"type": "http.response.start", "status": 204, "headers": headers})
             await send({"type": "http.response.body"})
             return
+        response.headers.setdefault("Cache-Control", "no-store")
         for name, value in _SECURITY.items():
             response.headers.setdefault(name, value)
         for name, value in shared.items():

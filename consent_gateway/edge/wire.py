@@ -22,6 +22,7 @@ MAX_EVENTS = 100
 MAX_BODY = 256 * 1024
 MAX_CHOICE = 8 * 1024
 MAX_FORM = 64 * 1024  # of what goes to the back office
+_MOST_FAULTS = 20  # told of one event or choice: an answer is not larger than what asked for it
 MAX_AGE_MS = 30 * 60 * 1000
 
 Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
@@ -125,9 +126,9 @@ class WireRight(_Wire):
 
 
 def faults(error: ValidationError, *, at: str = "") -> list[dict[str, str]]:
-    """Which field is wrong and why, in words, without echoing what was sent."""
+    """Which field is wrong and why, in words, without echoing what was sent; of very many the first."""
     found = []
-    for fault in error.errors(include_url=False, include_context=False, include_input=False):
+    for fault in error.errors(include_url=False, include_context=False, include_input=False)[:_MOST_FAULTS]:
         path = ".".join(str(part) for part in fault["loc"] if part != "[key]")
         found.append({"field": f"{at}{'.' if at and path else ''}{path}"[:200] or "body", "why": fault["msg"]})
     return found
