@@ -31,6 +31,7 @@ answers  | rule enrich config record store access
 replay   | rule enrich config record
 demo     | __init__
 app      | rule enrich config record store edge rights access answers replay
+beside   | rule edge app
 jobs     | rule config record store
 privacy_parts | rule config record store rights access answers
 office   | rule enrich config record store edge rights access answers replay jobs privacy_parts
@@ -38,7 +39,7 @@ openapi  | edge answers
 jinja    | edge
 quart    | jinja
 django   | edge
-cli      | rule enrich config record store edge rights access answers replay app office demo openapi
+cli      | rule enrich config record store edge rights access answers replay app office demo openapi beside
 __init__ | rule config edge app
 """
 MAY_KNOW = {

@@ -3,25 +3,44 @@
 from __future__ import annotations
 
 import logging
+from typing import Annotated
 
 import typer
 
 from ..app import make_data_dir, running_office
+from ..beside import run as serve_beside
+from ..beside import where
 from ..office import run
 from .common import ask_office, console, fail, failing_in_one_line, is_running, need_installation, read_settings
+
+log = logging.getLogger("consent_gateway")
 
 _URL = "http://127.0.0.1:8000"
 
 
-def serve() -> None:
-    """Run the back office in the foreground, under your own supervisor.
+def serve(
+    listen: Annotated[
+        str,
+        typer.Option(help="Serve the gateway's routes here, for the proxy of any site: HOST:PORT or unix:PATH."),
+    ] = "",
+    workers: Annotated[int, typer.Option(min=1, max=64, help="How many processes do so.")] = 1,
+) -> None:
+    """Run the back office in the foreground, under your own supervisor; with --listen, the gateway beside a site.
 
-    Set CONSENT_GATEWAY_BACK_OFFICE=external for the site then, so that its workers start none.
+    Without --listen, set CONSENT_GATEWAY_BACK_OFFICE=external for the site, so that its workers start none. With it
+    nothing is mounted anywhere: a proxy passes /_cg/ here, and a back office is started as for a mounted gateway.
+    For example: consent-gateway serve --listen 127.0.0.1:8700
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     settings = read_settings()
     with failing_in_one_line():
         make_data_dir(settings)
+        if listen:
+            where(listen)
+            if not settings.TRUSTED_PROXIES:
+                log.warning("TRUSTED_PROXIES is empty: every visitor is taken for the proxy; name its network")
+            serve_beside(listen, workers)
+            return
         if not run(settings, until_workers_end=False):
             fail(f"another back office runs on {settings.DATA_DIR}; only one may")
 
