@@ -22,30 +22,37 @@ def consent(request: Any) -> dict[str, Any]:
 
 
 def tell_route(get_response: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """The middleware: when a view has answered, its URL pattern stands in the scope, where the gateway reads it."""
+    """The middleware: when a view has answered, its URL pattern stands in the scope, where the gateway reads it.
+
+    An answer for which the consent was asked is made private here already: so Django's cache of the site leaves it out.
+    """
     from asgiref.sync import iscoroutinefunction
 
     if not iscoroutinefunction(get_response):
 
         def answer(request: Any) -> Any:
             response = get_response(request)
-            _tell(request)
+            _tell(request, response)
             return response
 
         return answer
 
     async def answer_async(request: Any) -> Any:
         response = await get_response(request)
-        _tell(request)
+        _tell(request, response)
         return response
 
     return answer_async
 
 
-def _tell(request: Any) -> None:
-    match, scope = request.resolver_match, getattr(request, "scope", None)
-    if match is not None and scope is not None:
+def _tell(request: Any, response: Any) -> None:
+    match, scope = request.resolver_match, getattr(request, "scope", {})
+    if match is not None:
         scope["cg.route"] = "/" + match.route.removeprefix("^").removesuffix("$")
+    if getattr(scope.get("consent"), "was_read", False):
+        from django.utils.cache import patch_cache_control
+
+        patch_cache_control(response, private=True)
 
 
 # what django.utils.decorators.sync_and_async_middleware says: no thread is needed either way
