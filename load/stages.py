@@ -80,7 +80,7 @@ def _measure(worker: Any, items: Sequence[Item]) -> list[Stage]:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from consent_gateway.edge import choices, endpoints
+    from consent_gateway.edge import choices, endpoints, events
     from consent_gateway.edge import recorder as writing
     from consent_gateway.edge.wire import WireEvent
     from consent_gateway.record import spool
@@ -96,7 +96,7 @@ def _measure(worker: Any, items: Sequence[Item]) -> list[Stage]:
         item["arrival"] = desk.read(_scope(item))
         item["consent"] = edge.declared(item["arrival"], traffic.SITE, now=now).under_signal(item["arrival"].signal)
         item["wire"] = WireEvent.model_validate_json(item["body"])
-        item["seen"] = endpoints._observe(item["wire"], item["arrival"], traffic.SITE, item["consent"], now)
+        item["seen"] = events._observe(item["wire"], item["arrival"], traffic.SITE, traffic.HOST, item["consent"], now)
         item["scope"] = _scope(item)
     kept = [item for item in items if not isinstance(rule.judge(item["seen"]), DropReason)]
     encode = recorder._encode
@@ -143,7 +143,7 @@ def _measure(worker: Any, items: Sequence[Item]) -> list[Stage]:
     stage("cookie checked, not from the cache", lambda item: _uncached(fresh, item, now), "consent")
     stage(
         "observation made",
-        lambda item: endpoints._observe(item["wire"], item["arrival"], traffic.SITE, item["consent"], now),
+        lambda item: events._observe(item["wire"], item["arrival"], traffic.SITE, traffic.HOST, item["consent"], now),
     )
     stage("privacy rule", lambda item: rule.judge(item["seen"]), over=kept)
     for step in privacy.STEPS:
@@ -186,8 +186,9 @@ def _step(step: Any, rule: Any, item: Item) -> Any:
 
 
 def _note(repeats: Any, number: int) -> None:
-    if number not in repeats:
-        repeats.add(number)
+    place = repeats.place(number)
+    if place is not None:
+        repeats.add({number: place})
 
 
 def _uncached(cookies: Any, item: Item, now: int) -> None:

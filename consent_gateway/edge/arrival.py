@@ -7,13 +7,14 @@ the address than the site does.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from starlette.types import Scope
 
-from ..rule.address import Networks, Packed, Prefixes, find, parse, to_text, truncate
+from ..rule.address import Networks, Packed, Prefixes, behind, find, parse, to_text, truncate
 
 _NOWHERE = "0.0.0.0"
 _FORWARDS, _PREFETCH, _COOKIE, _NOTHING = "forwards", "prefetch", "cookie", ""
@@ -22,11 +23,14 @@ _SECURE = frozenset({"https", "wss"})
 _KINDS = {
     b"host": "host", b"user-agent": "user_agent", b"referer": "referrer", b"accept-language": "language",
     b"origin": "origin", b"sec-fetch-site": "fetch_site", b"content-type": "content_type", b"cookie": _COOKIE,
+    b"authorization": "authorization",
     b"sec-gpc": "gpc", b"dnt": "dnt", b"x-forwarded-proto": "proto",
     b"sec-fetch-dest": "fetch_dest",
     b"sec-purpose": _PREFETCH, b"purpose": _PREFETCH, b"x-purpose": _PREFETCH, b"x-moz": _PREFETCH,
 }  # fmt: skip
 _MOST_NAMES = 1000  # of headers that are remembered
+_MOST_PLANS, _MOST_PLANNED = 500, 40  # sets of headers, and how many are in one
+_MOST_PROXIES = 1000
 # headers by which proxies hand on the client's address; whoever sent them, the site sees the truncated one
 _FORWARDING = {
     b"x-forwarded-for", b"forwarded", b"x-real-ip", b"x-client-ip", b"client-ip", b"x-forwarded", b"forwarded-for",
@@ -60,6 +64,7 @@ class Arrival:
     origin: str = ""
     fetch_site: str = ""
     content_type: str = ""
+    authorization: str = ""
     cookie: str = ""
     gpc: bool = False
     dnt: bool = False
@@ -67,7 +72,7 @@ class Arrival:
     fetched: bool = False  # by a script of a page, not to be shown as a page
     address: Packed | None = None
     secure: bool = False  # https, by the server or by a trusted proxy
-    forwards: list[int] = field(default_factory=list)  # which of the headers hand on an address
+    forwards: Sequence[int] = ()  # which of the headers hand on an address
 
     @property
     def is_visit(self) -> bool:
@@ -80,6 +85,14 @@ class Arrival:
         return self.gpc or self.dnt
 
 
+class _Plan(NamedTuple):
+    """What a set of header names, each once and in lower case, has in it for us: browsers send few different sets."""
+
+    forwards: tuple[int, ...]
+    believes: bool  # the header that tells the client's address is among them
+    prefetches: tuple[bytes, ...]
+
+
 class Desk:
     """Reads arrivals and scrubs scopes, by the settings that say whom to believe and what to show."""
 
@@ -88,6 +101,8 @@ class Desk:
         self._header = header.lower()
         self._believed = self._header.encode()
         self._kinds = dict(_KINDS)
+        self._plans: dict[tuple[bytes, ...], _Plan] = {}
+        self._proxies: set[str] = set()
         self._prefixes, self._keep_address = prefixes, keep_address
         self._text: Callable[[Packed], str] = lru_cache(10_000)(to_text)  # of networks, never of addresses
 
@@ -96,45 +111,73 @@ class Desk:
         headers = scope["headers"]
         if not isinstance(headers, list):
             headers = scope["headers"] = list(headers)  # any iterable may come, and the site wants it too
-        kinds, found = self._kinds, dict[str, bytes]()
+        found = dict(headers)
+        plan = self._plans.get(tuple(found)) if len(found) == len(headers) else None
+        if plan is None:
+            return self._read_all(scope, headers)
+        hops = [found[self._believed].decode("latin-1")] if plan.believes else []
+        prefetch = any(b"prefetch" in found[name].lower() for name in plan.prefetches) if plan.prefetches else False
+        return self._arrival(scope, found.get, found.get(b"cookie"), hops, plan.forwards, prefetch)
+
+    def _read_all(self, scope: Scope, headers: list[tuple[bytes, bytes]]) -> Arrival:
+        """Header by header. If each came once, the next request with these names is read by the plan."""
+        found: dict[bytes, bytes] = {}
         forwards: list[int] = []
         hops: list[str] = []
+        prefetches: list[bytes] = []
         prefetch = False
         for index, (name, value) in enumerate(headers):
-            kind = kinds.get(name)
-            if kind is None:
-                kind = self._kind(name)
-            if not kind:
-                continue
+            kind = self._kind(name)
             if kind is _FORWARDS:
                 forwards.append(index)
-                if name == self._believed:
+                if name.lower() == self._believed:
                     hops.append(value.decode("latin-1"))
             elif kind is _PREFETCH:
+                prefetches.append(name)
                 prefetch = prefetch or b"prefetch" in value.lower()
-            elif kind is _COOKIE and kind in found:
-                found[kind] += b"; " + value
-            else:
-                found[kind] = value
-        client, get = scope.get("client"), found.get
+            elif kind is _COOKIE and b"cookie" in found:
+                found[b"cookie"] += b"; " + value
+            elif kind:
+                found[name.lower()] = value
+        names = tuple(name for name, _ in headers)
+        if len(set(names)) == len(names) <= _MOST_PLANNED and all(
+            len(name) <= _LONGEST_NAME and name == name.lower() for name in names
+        ):
+            if len(self._plans) >= _MOST_PLANS:
+                self._plans.clear()
+            self._plans[names] = _Plan(tuple(forwards), bool(hops), tuple(prefetches))
+        return self._arrival(scope, found.get, found.get(b"cookie"), hops, forwards, prefetch)
+
+    def _arrival(
+        self, scope: Scope, get: Callable[[bytes], bytes | None], cookie: bytes | None, hops: list[str],
+        forwards: Sequence[int], prefetch: bool,
+    ) -> Arrival:  # fmt: skip
+        client = scope.get("client")
         peer = client[0] if client else None
+        if hops and peer in self._proxies:
+            address = behind(self._header, hops, self._trusted)
+        else:
+            address = find(peer, self._header, hops, self._trusted)
+            if peer and len(self._proxies) < _MOST_PROXIES and parse(peer) in self._trusted:
+                self._proxies.add(peer)  # a proxy of ours; no visitor's address is ever remembered
         secure = scope.get("scheme", "http") in _SECURE
-        if not secure and (proto := get("proto")):
+        if not secure and (proto := get(b"x-forwarded-proto")):
             secure = proto.rpartition(b",")[2].strip().lower() == b"https" and self._trusts(peer)
         return Arrival(
-            get("host", b"").decode("latin-1"),
-            get("user_agent", b"").decode("latin-1"),
-            get("referrer", b"").decode("latin-1"),
-            get("language", b"").decode("latin-1"),
-            get("origin", b"").decode("latin-1"),
-            get("fetch_site", b"").decode("latin-1"),
-            get("content_type", b"").decode("latin-1"),
-            get(_COOKIE, b"").decode("latin-1"),
-            get("gpc", b"").strip() == b"1",
-            get("dnt", b"").strip() == b"1",
+            _text(get(b"host")),
+            _text(get(b"user-agent")),
+            _text(get(b"referer")),
+            _text(get(b"accept-language")),
+            _text(get(b"origin")),
+            _text(get(b"sec-fetch-site")),
+            _text(get(b"content-type")),
+            _text(get(b"authorization")),
+            _text(cookie),
+            (get(b"sec-gpc") or b"").strip() == b"1",
+            (get(b"dnt") or b"").strip() == b"1",
             prefetch,
-            get("fetch_dest") == b"empty",
-            find(peer, self._header, hops, self._trusted),
+            get(b"sec-fetch-dest") == b"empty",
+            address,
             secure,
             forwards,
         )
@@ -156,7 +199,9 @@ class Desk:
         scope["headers"] = [pair for pair in scope["headers"] if self._kind(pair[0]) != _FORWARDS]
 
     def _trusts(self, peer: str | None) -> bool:
-        return parse(peer) in self._trusted if peer else self._trusted.unix
+        if not peer:
+            return self._trusted.unix
+        return peer in self._proxies or parse(peer) in self._trusted
 
     def _show(self, address: Packed | None) -> str:
         return self._text(truncate(address, self._prefixes)) if address and self._keep_address else _NOWHERE
@@ -169,6 +214,10 @@ class Desk:
             if len(self._kinds) < _MOST_NAMES and len(name) <= _LONGEST_NAME:
                 self._kinds[name] = kind
         return kind
+
+
+def _text(value: bytes | None) -> str:
+    return value.decode("latin-1") if value else ""
 
 
 def _names_an_address(name: bytes) -> bool:

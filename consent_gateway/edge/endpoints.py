@@ -10,24 +10,19 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 from hmac import compare_digest
-from typing import Any
 from urllib.parse import quote
 
-from pydantic import ValidationError
-from pydantic_core import from_json
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from ..enrich.path import split_url
 from ..record import office
 from ..rule.address import Networks
-from ..rule.consent import Consent
-from ..rule.errors import OfficeError, SpoolFull
-from ..rule.event import DropReason, Observation
+from ..rule.errors import OfficeError
 from .arrival import Arrival
 from .choices import Choices, TooLarge, read_body, same_origin
+from .events import PageEvents
 from .middleware import Edge
 from .origins import Origins
 from .receipts import Receipts, gpc_support
@@ -35,7 +30,7 @@ from .script import answer as script_answer
 from .script import is_script
 from .server_events import ServerEvents
 from .visitor import VISITOR_ROUTES, Visitor
-from .wire import MAX_BODY, MAX_EVENTS, MAX_FORM, WireEvent, faults, problem
+from .wire import MAX_FORM, problem
 
 GPC, KEYS = "/.well-known/gpc.json", "/.well-known/cg-keys.json"  # at the site's root
 WELL_KNOWN = frozenset({GPC, KEYS})
@@ -81,7 +76,7 @@ class Endpoints:
     ) -> None:
         self._edge, self._choices, self._receipts, self._visitor = edge, choices, receipts, visitor
         self._authorize = authorize
-        self._server_events = ServerEvents(edge)
+        self._page_events, self._server_events = PageEvents(edge), ServerEvents(edge)
         self._asking = asyncio.Semaphore(_MOST_ASKING)
         self._waiting = 0
         self._origins = Origins(edge.settings.ALLOWED_ORIGINS)
@@ -94,7 +89,15 @@ class Endpoints:
             arrival = edge.desk.read(scope)
             edge.desk.scrub(scope, arrival)
             shared = self._origins.headers(arrival) if _is_for_pages(path) else {}
-            response = await self._answer(path, Request(scope, receive), arrival)
+            if (
+                path == "/events"
+                and arrival.fetch_site == "same-origin"
+                and scope["method"] == "POST"
+                and not arrival.authorization
+            ):  # nearly all
+                response = await self._page_events.take(arrival, receive)
+            else:
+                response = await self._answer(path, Request(scope, receive), arrival)
         except ClientDisconnect:
             return
         except Exception as error:
@@ -102,9 +105,9 @@ class Endpoints:
             edge.recorder.faults.say(error)
             response, shared = problem(500, "Something failed here; it has been logged."), {}
         if response is None:
-            headers = _KEPT_HEADERS + [
-                (name.lower().encode(), value.encode("latin-1")) for name, value in shared.items()
-            ]
+            headers = list(_KEPT_HEADERS)
+            if shared:
+                headers += [(name.lower().encode(), value.encode("latin-1")) for name, value in shared.items()]
             await send({"type": "http.response.start", "status": 204, "headers": headers})
             await send({"type": "http.response.body"})
             return
@@ -130,7 +133,7 @@ class Endpoints:
         allowed = "GET" if path.startswith("/notices/") or is_script(path) else _ROUTES.get(path)
         if allowed is None:
             return problem(404, "There is nothing here.")
-        if path == "/events" and method == "POST" and self._server_events.is_one(request):
+        if path == "/events" and method == "POST" and ServerEvents.is_one(arrival):
             return await self._server_events.take(request, arrival)
         if _is_for_pages(path) and (method != "GET" or arrival.origin):
             if why := self._origins.refusal(arrival):
@@ -151,12 +154,9 @@ class Endpoints:
             return await self._receipts.verify(request)
         if path == GPC:
             return gpc_support(self._edge.policy.in_force(int(time.time() * 1000)).effective_ms)
-        site = self._edge.site_of(arrival.host)
         if path == "/events":
-            began = time.perf_counter()
-            answer = await self._events(request, arrival, site)
-            self._edge.recorder.books.time("event", time.perf_counter() - began)
-            return answer
+            return await self._page_events.take(arrival, request.receive)
+        site = self._edge.site_of(arrival.host)
         if not site:
             return problem(404, "This host is none of the sites that are served here.")
         if path == "/state":
@@ -173,47 +173,6 @@ class Endpoints:
         return Response(
             text, media_type="application/json", headers={"Cache-Control": "public, max-age=31536000, immutable"}
         )
-
-    async def _events(self, request: Request, arrival: Arrival, site: str) -> Response | None:
-        """One event or an array. 2xx means: survives `kill -9` now (and a power cut, with EVENT_SYNC)."""
-        recorder = self._edge.recorder
-        if arrival.content_type.partition(";")[0].strip().lower() not in _EVENT_TYPES:
-            return problem(415, "Events are application/json or text/plain.")
-        if wait := self._edge.limits.events.take(arrival.address, site):
-            recorder.count_dropped(site, DropReason.RATE)
-            return problem(429, "More events than one network or one site may send.", Retry_After=str(wait))
-        try:
-            body = await read_body(request, MAX_BODY)
-        except TooLarge:
-            return problem(413, f"A request has at most {MAX_BODY} bytes of events.")
-        events, wrong, sent = _parse(body)
-        if sent > 1:
-            self._edge.limits.events.take(arrival.address, site, sent - 1, always=True)
-        for _ in range(max(sent, 1) - len(events)):
-            recorder.count_dropped(site, DropReason.INVALID)
-        if not sent or not events:
-            return problem(422, "None of the events was valid.", wrong)
-        now = int(time.time() * 1000)
-        kept = [event for event in events if not self._edge.is_excluded(split_url(event.url)[2])]
-        for _ in range(len(events) - len(kept)):
-            recorder.count_dropped(site, DropReason.EXCLUDED)
-        if not site:
-            for _ in kept:
-                recorder.count_dropped(site, DropReason.UNKNOWN_SITE)
-        elif kept and self._edge.own.is_out(arrival.cookie, secure=arrival.secure):
-            for _ in kept:
-                recorder.count_dropped(site, DropReason.OWN_BROWSER)
-        elif kept:
-            consent = self._edge.in_force(arrival, site, now=now)
-            seen = [_observe(event, arrival, site, consent, now) for event in kept]
-            try:
-                await recorder.record(seen, [event.id or "" for event in kept])
-            except SpoolFull as error:
-                recorder.faults.say(error)
-                return problem(503, "The events can't be taken now; send them again later.", Retry_After="5")
-        if wrong:
-            return JSONResponse({"kept": len(events), "invalid": wrong}, headers={"Cache-Control": "no-store"})
-        return None
 
     async def _watch(self, path: str, request: Request, arrival: Arrival) -> Response:
         """Details for METRICS_NETWORKS and for METRICS_TOKEN; to everybody else, that we are up."""
@@ -280,51 +239,3 @@ class Endpoints:
 def _is_for_pages(path: str) -> bool:
     """Is this asked by the script of a page, which may be of another origin?"""
     return path in ("/state", "/choice", "/events") or path.startswith("/notices/")
-
-
-def _parse(body: bytes) -> tuple[list[WireEvent], list[dict[str, str]], int]:
-    """The valid events, what is wrong with the others, and how many were sent."""
-    if body.lstrip()[:1] != b"[":
-        try:
-            return [WireEvent.model_validate_json(body)], [], 1
-        except ValidationError as error:
-            return [], faults(error), 1
-    try:
-        items: list[Any] = from_json(body)
-    except ValueError as error:
-        return [], [{"field": "body", "why": str(error)[:200]}], 0
-    if not 1 <= len(items) <= MAX_EVENTS:
-        return [], [{"field": "body", "why": f"an array has 1 to {MAX_EVENTS} events, this one {len(items)}"}], 0
-    events: list[WireEvent] = []
-    wrong: list[dict[str, str]] = []
-    for index, item in enumerate(items):
-        try:
-            events.append(WireEvent.model_validate(item))
-        except ValidationError as error:
-            wrong.append(faults(error, at=str(index))[0])
-    return events, wrong, len(items)
-
-
-def _observe(event: WireEvent, arrival: Arrival, site: str, consent: Consent, now: int) -> Observation:
-    timings = event.timings.model_dump(exclude_none=True) if event.timings else {}
-    return Observation(
-        site,
-        event.type,
-        now - event.age_ms,
-        now,
-        event.url,
-        host=arrival.host.partition(":")[0],
-        address=arrival.address,
-        user_agent=arrival.user_agent,
-        referrer=event.referrer,
-        language=arrival.language,
-        consent=consent,
-        from_device=True,
-        view_id=int(event.view, 16) if event.view else 0,
-        engaged_ms=event.engaged_ms,
-        scroll_pct=event.scroll_pct,
-        screen=event.screen or "",
-        timings=timings,
-        name=event.name,
-        props=event.props,
-    )

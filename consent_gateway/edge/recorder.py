@@ -17,7 +17,7 @@ from ..record.group import Group, Overloaded
 from ..record.repeats import Repeats
 from ..record.spool import Writer
 from ..rule.errors import SpoolFull
-from ..rule.event import DropReason, Event, Observation
+from ..rule.event import DropReason, Observation
 from ..rule.privacy import Rule
 from .pressure import Pressure, lean, pressure
 
@@ -47,7 +47,7 @@ class Faults:
             log.error("a fault inside the gateway, the site goes on: %s (%s)", kind, way)
 
 
-Lot = tuple[Sequence[Observation], Sequence[str]]  # of one request: observations, and their ids where they have any
+Lot = tuple[Sequence[Observation], Sequence[str | None]]  # of one request, and the ids of those that have one
 
 
 class Recorder:
@@ -77,19 +77,18 @@ class Recorder:
 
     def record_view(self, seen: Observation) -> None:
         """Judge and spool a page view. `SpoolFull` when that can't be: it is dropped."""
-        self.count_received(seen.site)
+        self.books.count(self._known(seen.site), "received")
         if self._closed or self.is_slow:
             self._hand_over(((seen,), ()))
         else:
             self._keep([((seen,), ())])
 
-    async def record(self, seen: Sequence[Observation], ids: Sequence[str]) -> None:
-        """Judge and spool the events of one request. `ids` are theirs, empty where one has none.
+    async def record(self, seen: Sequence[Observation], ids: Sequence[str | None]) -> None:
+        """Judge and spool the events of one request. `ids` are theirs, for those that have one.
 
         When this returns, what was kept is in the kernel (with `sync`: on the disk). `SpoolFull` when it can't be.
         """
-        for observation in seen:
-            self.count_received(observation.site)
+        self._count([observation.site for observation in seen], "received")
         if self._closed or self.is_slow:
             await asyncio.wrap_future(self._hand_over((seen, ids)))
         else:
@@ -124,29 +123,38 @@ class Recorder:
         """Judge, and write what is left; all of a month at once."""
         today = self._ids_of_today(lots)
         rule = self._lean if self.pressure is Pressure.LEAN else self.rule
-        months: dict[str, list[tuple[bytes, str]]] = {}
+        months: dict[str, list[tuple[bytes, str | None]]] = {}
         sites: dict[str, list[str]] = {}
-        fresh: set[int] = set()
+        fresh: dict[int, int] = {}  # numbers of ids, and where they belong
+        encode, judge = self._encode, rule.judge
         for seen, ids in lots:
             for index, observation in enumerate(seen):
-                event_id = ids[index] if ids else ""
+                event_id = ids[index] if ids else None
                 if event_id and today is not None:
                     number = int(event_id, 16) or 1  # 0 is an empty place
-                    if number in fresh or number in today:
+                    place = today.place(number)
+                    if place is None or number in fresh:
                         self.books.count(self._known(observation.site), f"dropped.{DropReason.DUPLICATE}")
                         continue
-                    fresh.add(number)
-                event = self._judge(rule, observation)
+                    fresh[number] = place
+                try:
+                    event = judge(observation)
+                except Exception as error:  # in doubt the data is dropped
+                    self.faults.say(error)
+                    event = DropReason.FAULT
                 if isinstance(event, DropReason):
                     self.books.count(self._known(observation.site), f"dropped.{event}")
                     continue
-                month = event.at[:4] + event.at[5:7]
-                months.setdefault(month, []).append((self._encode(event), event_id))
-                sites.setdefault(month, []).append(observation.site)
-        for month in list(months):
+                at: str = event.at
+                month = at[:4] + at[5:7]
+                if month not in months:
+                    months[month], sites[month] = [], []
+                months[month].append((encode(event), event_id))
+                sites[month].append(observation.site)
+        for month, events in months.items():
             began = time.monotonic()
             try:
-                self._writer.append(month, months[month], sync=self._sync)
+                self._writer.append(month, events, sync=self._sync)
             except SpoolFull:
                 self._count([site for left in sites.values() for site in left], f"dropped.{DropReason.OVERLOAD}")
                 raise
@@ -155,12 +163,14 @@ class Recorder:
                     self._slow_until = ended + _SLOW_SECONDS
             self._count(sites.pop(month), "accepted")
         if today is not None:
-            for number in fresh:
-                today.add(number)
+            today.add(fresh)
 
     def _ids_of_today(self, lots: Sequence[Lot]) -> Repeats | None:
         """The ids that came before, unless nothing here has one."""
-        if not any(any(ids) for _, ids in lots):
+        for _, ids in lots:
+            if any(ids):
+                break
+        else:
             return None
         try:
             return self._today(lots[-1][0][-1].received_at)
@@ -168,29 +178,24 @@ class Recorder:
             self._count([one.site for seen, _ in lots for one in seen], f"dropped.{DropReason.OVERLOAD}")
             raise SpoolFull(f"no memory for the ids of today: {error.strerror}") from error
 
-    def _judge(self, rule: Rule, seen: Observation) -> Event | DropReason:
-        try:
-            return rule.judge(seen)
-        except Exception as error:  # in doubt the data is dropped
-            self.faults.say(error)
-            return DropReason.FAULT
-
-    def count_received(self, site: str) -> str:
-        """Count one arrival, and return the name under which the books keep it."""
-        known = self._known(site)
-        self.books.count(known, "received")
-        return known
-
     def _known(self, site: str) -> str:
         return site if site in self.rule.own_hosts else NO_SITE
 
     def _count(self, sites: Sequence[str], term: str) -> None:
+        one = sites[0] if sites else ""
+        if (count := sites.count(one)) == len(sites):  # as nearly always
+            if count:
+                self.books.count(self._known(one), term, count)
+            return
         for site in set(sites):
             self.books.count(self._known(site), term, sites.count(site))
 
-    def count_dropped(self, site: str, reason: DropReason) -> None:
-        """Something that never became an observation."""
-        self.books.count(self.count_received(site), f"dropped.{reason}")
+    def count_dropped(self, site: str, reason: DropReason, by: int = 1) -> None:
+        """So many that never became an observation."""
+        if by:
+            known = self._known(site)
+            self.books.count(known, "received", by)
+            self.books.count(known, f"dropped.{reason}", by)
 
     def _today(self, now: int) -> Repeats:
         if self._repeats is None or now >= self._repeats_until:

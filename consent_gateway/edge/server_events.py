@@ -41,14 +41,14 @@ class ServerEvents:
         self._senders = Senders(edge.settings.DATA_DIR)
 
     @staticmethod
-    def is_one(request: Request) -> bool:
+    def is_one(arrival: Arrival) -> bool:
         """Does this post come with a token of ours? Any other `Authorization` is a matter of the site's."""
-        kind, _, token = request.headers.get("authorization", "").partition(" ")
+        kind, _, token = arrival.authorization.partition(" ")
         return kind.lower() == "bearer" and token.lstrip().startswith("cg_")
 
     async def take(self, request: Request, arrival: Arrival) -> Response | None:
         """One event or an array. `None` when all were kept or lawfully dropped; then they survive `kill -9`."""
-        may = await self._senders.knows(request.headers["authorization"])
+        may = await self._senders.knows(arrival.authorization)
         if may is None:
             return problem(503, "The back office is starting or away; try again in a moment.", Retry_After="2")
         if not may:

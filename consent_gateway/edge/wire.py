@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
+import msgspec
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -14,9 +15,11 @@ from pydantic import (
     ValidationError,
     WithJsonSchema,
 )
+from pydantic_core import from_json
 from starlette.responses import JSONResponse, Response
 
 from ..rule.consent import Action
+from .glance import like
 
 MAX_EVENTS = 100
 MAX_BODY = 256 * 1024
@@ -62,6 +65,10 @@ class Timings(_Wire):
     inp_ms: Milliseconds | None = None
     cls: Annotated[float, Field(ge=0, le=100)] | None = None
 
+    def kept(self) -> dict[str, float]:
+        """Those that were sent."""
+        return self.model_dump(exclude_none=True)
+
 
 class WireEvent(_Wire):
     """One event of the page's script. Time, address and user agent come from the request."""
@@ -78,6 +85,42 @@ class WireEvent(_Wire):
     scroll_pct: Annotated[int, Field(ge=0, le=100)] = 0
     timings: Timings | None = None
     screen: Literal["sm", "md", "lg"] | None = None
+
+
+_GLANCE: Any = like(WireEvent)
+_one, _many = msgspec.json.Decoder(_GLANCE).decode, msgspec.json.Decoder(list.__class_getitem__(_GLANCE)).decode
+
+
+def read_events(body: bytes) -> tuple[list[WireEvent], list[dict[str, str]], int]:
+    """The valid events, what is wrong with the others, and how many were sent."""
+    try:
+        if body[:1] == b"[":
+            events = _many(body)
+            if 1 <= len(events) <= MAX_EVENTS:
+                return events, [], len(events)
+        else:
+            return [_one(body)], [], 1
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        pass  # the models say what is wrong, and take what can be understood
+    if body.lstrip()[:1] != b"[":
+        try:
+            return [WireEvent.model_validate_json(body)], [], 1
+        except ValidationError as error:
+            return [], faults(error), 1
+    try:
+        items: list[Any] = from_json(body)
+    except ValueError as error:
+        return [], [{"field": "body", "why": str(error)[:200]}], 0
+    if not 1 <= len(items) <= MAX_EVENTS:
+        return [], [{"field": "body", "why": f"an array has 1 to {MAX_EVENTS} events, this one {len(items)}"}], 0
+    read: list[WireEvent] = []
+    wrong: list[dict[str, str]] = []
+    for index, item in enumerate(items):
+        try:
+            read.append(WireEvent.model_validate(item))
+        except ValidationError as error:
+            wrong.append(faults(error, at=str(index))[0])
+    return read, wrong, len(items)
 
 
 class WireServerEvent(_Wire):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import mmap
 import os
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 
 _BUCKETS = 1 << 18
@@ -34,23 +35,22 @@ class Repeats:
             if other < self._path:
                 other.unlink(missing_ok=True)
 
-    def __contains__(self, event_id: int) -> bool:
-        return event_id in _BUCKET.unpack_from(self._map, _place(event_id))
+    def place(self, event_id: int) -> int | None:
+        """Where an id is to be remembered; `None` when it came before."""
+        place = (event_id & (_BUCKETS - 1)) * _WAYS
+        bucket = _BUCKET.unpack_from(self._map, place * _ID.size)
+        if event_id in bucket:
+            return None
+        return place + (bucket.index(0) if 0 in bucket else event_id >> 61)
 
-    def add(self, event_id: int) -> None:
-        """Remember an id. Two workers may write one bucket at once; the worst is that one id is forgotten."""
-        place = _place(event_id)
-        bucket = _BUCKET.unpack_from(self._map, place)
-        if event_id not in bucket:
-            slot = bucket.index(0) if 0 in bucket else event_id >> 61
-            _ID.pack_into(self._map, place + slot * _ID.size, event_id)
+    def add(self, places: Mapping[int, int]) -> None:
+        """Remember ids, each at its place. Two workers may write one bucket at once, or two new ids of one request may
+        be given one place; the worst is that one id is forgotten."""
+        for event_id, place in places.items():
+            _ID.pack_into(self._map, place * _ID.size, event_id)
 
     def close(self) -> None:
         self._map.close()
-
-
-def _place(event_id: int) -> int:
-    return (event_id & (_BUCKETS - 1)) * _BUCKET.size
 
 
 class Taken:

@@ -36,7 +36,7 @@ _DRAFT_SECONDS = 60.0  # a draft that is older was left by a process that died
 _REST = 20  # measuring what the spool holds may take this part of the time: a day's backlog has many files
 
 
-def line(batch: bytes, event: bytes, event_id: str = "") -> bytes:
+def line(batch: bytes, event: bytes, event_id: str | None = None) -> bytes:
     """One line of a segment out of an event's JSON object. `event_id` helps to know repeats; the store skips it."""
     mark = b',"id":"%b"' % event_id.encode() if event_id else b""
     body = b'{"batch":"%b",%b%b' % (batch, event[1:-1], mark)
@@ -193,7 +193,7 @@ class Writer:
         """The share of its limit that the spool holds."""
         return self._size / self._limit
 
-    def append(self, month: str, events: Iterable[tuple[bytes, str]], *, sync: bool = False) -> None:
+    def append(self, month: str, events: Iterable[tuple[bytes, str | None]], *, sync: bool = False) -> None:
         """Write events (JSON, id) of one UTC month (`202611`) all or none; with `sync`, on the disk when it returns.
 
         `SpoolFull` when the limit is reached or the disk takes no more.

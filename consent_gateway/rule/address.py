@@ -44,6 +44,10 @@ def parse(text: str) -> Packed | None:
 
     `None` when it isn't one (`unknown`, an obfuscated `_node`, a socket's path, rubbish).
     """
+    try:  # most are plain
+        return unwrap(inet_pton(AF_INET6 if ":" in text else AF_INET, text))
+    except (OSError, ValueError):  # ValueError: a null byte or a lone surrogate in it
+        pass
     text = text.strip().strip('"')
     if text.startswith("["):
         text, closed, port = text[1:].partition("]")
@@ -56,7 +60,7 @@ def parse(text: str) -> Packed | None:
     text = text.partition("%")[0]
     try:
         return unwrap(inet_pton(AF_INET6 if ":" in text else AF_INET, text))
-    except (OSError, ValueError):  # ValueError: a null byte or a lone surrogate in it
+    except (OSError, ValueError):
         return None
 
 
@@ -82,8 +86,7 @@ def unwrap(packed: Packed) -> Packed:
 def truncate(packed: Packed, prefixes: Prefixes) -> Packed:
     """The network of an (unwrapped) address: all bits behind the prefix are zero."""
     bits = prefixes.v4 if len(packed) == 4 else prefixes.v6
-    size = len(packed)
-    whole, rest = divmod(bits, 8)
+    size, whole, rest = len(packed), bits >> 3, bits & 7
     if not rest:
         return packed[:whole] + bytes(size - whole)
     return packed[:whole] + bytes([packed[whole] & (0xFF00 >> rest) & 0xFF]) + bytes(size - whole - 1)
@@ -120,9 +123,11 @@ class Networks:
             self._ranges.append((network.network_address.packed, network.broadcast_address.packed))
 
     def __contains__(self, packed: Packed | None) -> bool:
-        return packed is not None and any(
-            len(low) == len(packed) and low <= packed <= high for low, high in self._ranges
-        )
+        if packed is not None:
+            for low, high in self._ranges:
+                if low <= packed <= high and len(low) == len(packed):
+                    return True
+        return False
 
 
 def find(peer: str | None, header: str, values: Sequence[str], trusted: Networks) -> Packed | None:
@@ -132,15 +137,19 @@ def find(peer: str | None, header: str, values: Sequence[str], trusted: Networks
     What stands left of the first untrusted hop is whatever the client typed, and is never looked at.
     """
     packed = parse(peer) if peer else None
-    if not (packed in trusted or (peer is None and trusted.unix)):
+    if not (packed in trusted or (peer is None and trusted.unix)) or not values:
         return packed
-    hops = [hop for value in values for hop in value.split(",")]
-    if not hops:
-        return packed
+    return behind(header, values, trusted)
+
+
+def behind(header: str, values: Sequence[str], trusted: Networks) -> Packed | None:
+    """The same when who connected is trusted. `values` are not empty."""
+    hops = values[0].split(",") if len(values) == 1 else [hop for value in values for hop in value.split(",")]
     if header == "forwarded":
         hops = [_forwarded_for(hop) for hop in hops]
     elif header != "x-forwarded-for":
         hops = hops[-1:]  # X-Real-IP and its like name one address
+    packed = None
     for hop in reversed(hops):
         packed = parse(hop)
         if packed not in trusted:  # an unparsable hop ends the walk too, as None

@@ -6,6 +6,7 @@ be processing it. `person` is made from the consent id in a granted cookie, with
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import blake2b
 
 
@@ -15,6 +16,7 @@ def visitor(salt: bytes, site: str, network: bytes, user_agent: str) -> int:
     return _first_8(blake2b(text, key=salt, digest_size=32).digest())
 
 
+@lru_cache(10_000)
 def person(key: bytes, consent_id: str) -> int:
     """A durable pseudonym, only of someone who granted `analytics`."""
     return _first_8(blake2b(consent_id.encode(), key=key, digest_size=32).digest())

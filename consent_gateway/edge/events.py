@@ -1,0 +1,106 @@
+"""`POST events` of the page's script: the one request that must cost next to nothing.
+
+What can't be read at a glance goes the slow way, and is told what is wrong: see `wire`.
+"""
+
+from __future__ import annotations
+
+import time
+
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive
+
+from ..enrich.path import split_url
+from ..rule.consent import Consent
+from ..rule.errors import SpoolFull
+from ..rule.event import DropReason, Observation
+from .arrival import Arrival
+from .middleware import Edge
+from .wire import MAX_BODY, WireEvent, problem, read_events
+
+_TYPES = ("application/json", "text/plain")
+
+
+class PageEvents:
+    """This route of one edge."""
+
+    def __init__(self, edge: Edge) -> None:
+        self._edge = edge
+
+    async def take(self, arrival: Arrival, receive: Receive) -> Response | None:
+        """One event or an array. `None` when all were kept or lawfully dropped; then they survive `kill -9`, and with
+        EVENT_SYNC a power cut."""
+        began = time.perf_counter()
+        site = self._edge.site_of(arrival.host)
+        answer = await self._take(arrival, site, receive)
+        self._edge.recorder.books.time("event", time.perf_counter() - began)
+        return answer
+
+    async def _take(self, arrival: Arrival, site: str, receive: Receive) -> Response | None:
+        edge, recorder = self._edge, self._edge.recorder
+        kind = arrival.content_type
+        if kind not in _TYPES and kind.partition(";")[0].strip().lower() not in _TYPES:
+            return problem(415, "Events are application/json or text/plain.")
+        if wait := edge.limits.events.take(arrival.address, site):
+            recorder.count_dropped(site, DropReason.RATE)
+            return problem(429, "More events than one network or one site may send.", Retry_After=str(wait))
+        body = await _body(receive)
+        if body is None:
+            return problem(413, f"A request has at most {MAX_BODY} bytes of events.")
+        events, wrong, sent = read_events(body)
+        if sent > 1:
+            edge.limits.events.take(arrival.address, site, sent - 1, always=True)
+        if len(events) < sent or not events:
+            recorder.count_dropped(site, DropReason.INVALID, max(sent, 1) - len(events))
+        if not events:
+            return problem(422, "None of the events was valid.", wrong)
+        kept = events
+        if edge.settings.EXCLUDE_PATHS:
+            kept = [event for event in events if not edge.is_excluded(split_url(event.url)[2])]
+            recorder.count_dropped(site, DropReason.EXCLUDED, len(events) - len(kept))
+        if not site:
+            recorder.count_dropped(site, DropReason.UNKNOWN_SITE, len(kept))
+        elif kept and edge.own.is_out(arrival.cookie, secure=arrival.secure):
+            recorder.count_dropped(site, DropReason.OWN_BROWSER, len(kept))
+        elif kept:
+            now = int(time.time() * 1000)
+            consent = edge.in_force(arrival, site, now=now)
+            host = arrival.host.partition(":")[0]
+            seen = [_observe(event, arrival, site, host, consent, now) for event in kept]
+            try:
+                await recorder.record(seen, [event.id for event in kept])
+            except SpoolFull as error:
+                recorder.faults.say(error)
+                return problem(503, "The events can't be taken now; send them again later.", Retry_After="5")
+        if wrong:
+            return JSONResponse({"kept": len(events), "invalid": wrong}, headers={"Cache-Control": "no-store"})
+        return None
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """The body, read no further than it may be long; `None` when it is longer."""
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    body: bytes = message.get("body", b"")
+    while message.get("more_body", False) and len(body) <= MAX_BODY:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += message.get("body", b"")
+    return body if len(body) <= MAX_BODY else None
+
+
+def _observe(event: WireEvent, arrival: Arrival, site: str, host: str, consent: Consent, now: int) -> Observation:
+    return Observation(
+        site, event.type, now - event.age_ms, now, event.url, host, arrival.address, arrival.user_agent, event.referrer,
+        arrival.language, consent, True,
+        int(event.view, 16) if event.view else 0,
+        engaged_ms=event.engaged_ms,
+        scroll_pct=event.scroll_pct,
+        screen=event.screen or "",
+        timings=event.timings.kept() if event.timings else {},
+        name=event.name,
+        props=event.props,
+    )  # fmt: skip
