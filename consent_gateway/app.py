@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -339,7 +340,7 @@ def make_rule(
         ),
         person_key=keys.person,
         salt=salt,
-        encrypt=keys.encrypt_address,
+        encrypt=lru_cache(1)(keys.encrypt_address),  # the events of one request are of one address
         own_hosts={name: frozenset(hosts) for name, hosts in own.items()},
         policy_version=lambda at: in_force(at).version,
         prefixes=settings.PREFIXES,

@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive
 
-from ..enrich.path import split_url
+from ..enrich.path import path_of
 from ..rule.consent import Consent
 from ..rule.errors import SpoolFull
 from ..rule.event import DropReason, Observation
@@ -57,7 +57,7 @@ class PageEvents:
             return problem(422, "None of the events was valid.", wrong)
         kept = events
         if edge.settings.EXCLUDE_PATHS:
-            kept = [event for event in events if not edge.is_excluded(split_url(event.url)[2])]
+            kept = [event for event in events if not edge.is_excluded(path_of(event.url))]
             recorder.count_dropped(site, DropReason.EXCLUDED, len(events) - len(kept))
         if not site:
             recorder.count_dropped(site, DropReason.UNKNOWN_SITE, len(kept))

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import PurePosixPath
 
 from starlette.datastructures import MutableHeaders
@@ -18,6 +18,7 @@ from ..config.notices import Notices
 from ..config.policy import InForce, Policy
 from ..config.settings import Settings
 from ..enrich.path import scrub_path
+from ..record import process
 from ..record.cookie import Cookies, read_kept
 from ..record.ledger import Ledger, SharedSync, Stops
 from ..record.own import OwnBrowser
@@ -129,7 +130,12 @@ class Edge:
 
 def under(path: str, prefixes: tuple[str, ...]) -> bool:
     """Is the path one of these, or below one? `/api` covers `/api` and `/api/x`, not `/apiary`."""
-    return any(path == prefix or path.startswith(prefix.rstrip("/") + "/") for prefix in prefixes)
+    return path in prefixes or path.startswith(_below(prefixes))
+
+
+@lru_cache(16)
+def _below(prefixes: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(prefix.rstrip("/") + "/" for prefix in prefixes)
 
 
 def folded(path: str) -> str:
@@ -210,7 +216,7 @@ class _Visit:
             kind = self._page_type(html)
             if kind == PAGE_VIEW and not shared_may_keep(headers):
                 make_private(headers)  # it carries this view's id
-                self._view_id = int.from_bytes(os.urandom(8), "big") or 1
+                self._view_id = int.from_bytes(process.random_bytes(8), "big") or 1
                 headers.append("Server-Timing", f'cg;desc="{self._view_id:016x}"')
             elif kind == PAGE_VIEW:
                 kind = None  # the script counts it: a shared cache will answer without us

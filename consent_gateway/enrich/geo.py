@@ -49,13 +49,17 @@ class Geo:
                     f"GEO_DB is {str(path)!r}, which can't be read as a MaxMind database ({_why(error)}); "
                     "allowed is the path of a readable .mmdb file, or leave it out for countries alone."
                 ) from error
-        self._networks = lru_cache(_CACHED)(self._find)
+        self._remember()
+
+    def _remember(self) -> None:
+        self._networks, self._last = lru_cache(_CACHED)(self._find), lru_cache(1)(self._find)
 
     def __call__(self, text: str) -> Place:
         """The place of `203.0.113.0/24` or `203.0.113.77`; an empty one where it isn't known or `text` is neither."""
         base, slash, _ = text.partition("/")
-        # Only networks are remembered: a cache of full addresses would outlive the consent they came with.
-        return self._networks(base) if slash else self._find(base)
+        # Only networks are remembered, a cache of full addresses would outlive the consent they came with; but for the
+        # last one, as the events of one request are all of one address.
+        return self._networks(base) if slash else self._last(base)
 
     def reload_if_changed(self) -> bool:
         """Takes over a file that was replaced or rewritten; True when it did. Reads the file's status each time."""
@@ -74,7 +78,7 @@ class Geo:
             log.warning("GEO_DB: the new %s can't be read (%s); the old one stays in use.", self._path, _why(error))
             return False
         self._reader = reader
-        self._networks = lru_cache(_CACHED)(self._find)
+        self._remember()
         return True
 
     def _find(self, address: str) -> Place:

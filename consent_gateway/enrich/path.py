@@ -15,7 +15,7 @@ from ..rule.event import Page
 from . import campaign
 from .personal import ORDINARY, gives_away, is_address, is_token, plain, printable, scrub_text
 
-__all__ = ["read_page", "scrub_host", "scrub_path", "scrub_segment", "scrub_text", "split_url"]
+__all__ = ["path_of", "read_page", "scrub_host", "scrub_path", "scrub_segment", "scrub_text", "split_url"]
 
 PATH_LIMIT = 500
 _LONGEST_HOST, _LONGEST_LABEL = 253, 63  # RFC 1035
@@ -115,6 +115,12 @@ def _scrub_label(label: str) -> str:
     if len(label) < 8 or label.isalpha() or label.startswith("xn--"):
         return label
     return "*" if is_token(label) or is_address(label) else label
+
+
+def path_of(url: str) -> str:
+    """The path of a URL as it stands, *not scrubbed*."""
+    known = _pages.get(url)
+    return known.path if known is not None else split_url(url)[2]
 
 
 def read_page(url: str) -> Page:

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ..rule.errors import ConfigError
+from . import process
 from .signature import key_id
 
 log = logging.getLogger("consent_gateway")
@@ -68,7 +69,7 @@ class Keys:
     def encrypt_address(self, text: str, received_at: int) -> str:
         """`2026-11.<base64 of nonce and ciphertext>`, padded so that the length tells nothing. Time in milliseconds."""
         month = _month(received_at)
-        nonce = os.urandom(12)
+        nonce = process.random_bytes(12)
         sealed = self._cipher(month).encrypt(nonce, text.ljust(_LONGEST_ADDRESS).encode(), month.encode())
         return f"{month}.{b64encode(nonce + sealed).decode()}"
 
