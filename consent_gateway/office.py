@@ -124,7 +124,7 @@ class Office:
         self.jobs = Jobs(settings, self.layout, self._connect, self.forwarder.paused, self._stop_all)
         self.closer = Closer(self.days, self._connect)
         minimum = load(settings.POLICY).minimum_group
-        self.desk = Desk(settings, self.tally, self._connect, self.days, minimum=minimum)
+        self.desk = Desk(settings, self.tally, self._connect, self.days, minimum=minimum, copy_ledger=self.keeper.keep)
         privacy = PrivacyTab(
             privacy_parts(settings, self.tally, audit, self.rights.rights.register, self._look_at_store)
         )

@@ -13,6 +13,7 @@ from typing import Any
 from .chart import timeline
 from .figures import FIGURES, Figure
 from .language import Words
+from .names import named
 from .reports import ALL, Key, Report
 from .view import CHARTED, View, moments
 
@@ -162,19 +163,13 @@ def _key(view: View, key: Key, value: Any) -> str:
             f"<span>{escape(words.value(value, key.kind) if key.kind != 'time' else words.moment(str(value)))}</span>"
         )
     text = str(value)
-    shown = escape(named(words, key, text) or words["not_known"])
+    name = named(words, key.name, text)
+    shown = escape(name)
     if not key.dimension:
-        return f'<span title="{escape(text)}">{shown}</span>'
+        return f'<span title="{shown}">{shown}</span>'
     there = view.filtered(key.dimension, text).at(report="", tab=view.tab).href()
-    title = escape(words.say("filter_by", dimension=words.of(key.label), value=text or words["not_known"]))
+    title = escape(words.say("filter_by", dimension=words.of(key.label), value=name))
     return f'<a href="{there}" title="{title}">{shown}</a>'
-
-
-def named(words: Words, key: Key, text: str) -> str:
-    """A key as people call it, where the words know it: a weekday, a kind of device, a channel."""
-    if key.name == "weekday" and text in "1234567" and text:
-        return words["weekdays"].split()[int(text) - 1]
-    return words.interface.get(f"value_{text}", text) if text.isidentifier() or text.isalpha() else text
 
 
 def _figure(view: View, name: str, row: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -26,12 +27,21 @@ T = TypeVar("T")
 class Desk:
     """Answers about all sites of the settings. `connect` gives a client of the store, with its tables in place.
 
-    `minimum` is the policy's: how many daily visitors a group has at least, or it is shown with others.
+    `minimum` is the policy's: how many daily visitors a group has at least, or it is shown with others. `copy_ledger`
+    brings the newest choices into the store.
     """
 
     def __init__(
-        self, settings: Settings, tally: Tally, connect: Callable[[], Client], days: Days, *, minimum: int = 0
+        self,
+        settings: Settings,
+        tally: Tally,
+        connect: Callable[[], Client],
+        days: Days,
+        *,
+        minimum: int = 0,
+        copy_ledger: Callable[[], object] = lambda: None,
     ) -> None:
+        self._copy_ledger = copy_ledger
         self._days, self.minimum, self._register = days, minimum, register()
         self._settings, self._tally, self._connect = settings, tally, connect
         self._reader: Client | None = None
@@ -55,6 +65,9 @@ class Desk:
                 if is_event(site, term) and site == question.site
             ]
         report, before = REPORTS[name], question.before()
+        if report.ledger:
+            with suppress(OSError):  # a full disk keeps the ledger from being sealed, not from being read
+                self._copy_ledger()
         rows = self.read(lambda client: self._ask(client, report, question))
         if before is None:
             return rows

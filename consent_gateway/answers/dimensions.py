@@ -60,6 +60,8 @@ DIMENSIONS: Mapping[str, Dimension] = MappingProxyType(
             Dimension("event", "Event", "happened", "name"),
             Dimension("from", "From", "key", "from"),
             Dimension("to", "To", "key", "to"),
+            Dimension("purpose", "Purpose", "key", "purpose"),
+            Dimension("notice_language", "Language of the notice", "key", "notice_language"),
         )
     }
 )

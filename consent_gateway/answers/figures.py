@@ -43,6 +43,7 @@ _DEVICE = "Legitimate interest, or consent where the policy asks it for what the
 _LAW = "Legal obligation to account for consent (Art. 5(2), 7(1) GDPR)."
 _SHARED = "People who share a network and a browser count once; one person on two networks counts twice."
 _EXACT = "Exact for what was measured; who objected is not in it."
+_RECORD = "Exact: the ledger holds every choice. Who chose twice counts twice; it knows of no visitors and no programs."
 _SCRIPT = "Known only where the page's script ran and could send; blockers and closed tabs leave gaps."
 
 
@@ -132,8 +133,14 @@ _ALL = (
         "accepted", "Accepted", "count", "Daily visitors who were asked and consented later that day.", _LAW, _SHARED
     ),
     Figure("refused", "Refused", "count", "Daily visitors who were asked and refused later that day.", _LAW, _SHARED),
-    Figure("ignored", "Ignored", "count", "Daily visitors who were asked and made no choice that day.", _LAW, _SHARED),
-    Figure("withdrew", "Withdrew", "count", "Daily visitors with events under a withdrawn consent.", _LAW, _SHARED),
+    Figure(
+        "ignored", "Ignored", "count", "Daily visitors who were asked and made no choice that day.", _LAW,
+        "Who chose and left before any more of them was measured counts as ignoring; the decisions know of them.",
+    ),
+    Figure(
+        "withdrew", "Withdrew", "count", "Daily visitors who stood under a consent and withdrew it later that day.",
+        _LAW, "Who withdrew and left at once is not in it; the decisions, from the ledger, count every withdrawal.",
+    ),
     Figure(
         "accept_rate", "Acceptance", "percent", "Accepted, divided by asked.", _LAW, _SHARED,
         _share("accepted", "asked"), ("accepted", "asked"),
@@ -145,6 +152,20 @@ _ALL = (
     Figure(
         "ignore_rate", "No choice", "percent", "Ignored, divided by asked.", _LAW, _SHARED,
         _share("ignored", "asked"), ("ignored", "asked"),
+    ),
+    Figure(
+        "answered", "Choices", "count", "Choices on record: all accepted, all refused, or chosen one by one.", _LAW,
+        _RECORD,
+    ),
+    Figure("all_accepted", "Accepted all", "count", "Choices that accepted everything at once.", _LAW, _RECORD),
+    Figure("all_refused", "Refused all", "count", "Choices that refused everything at once.", _LAW, _RECORD),
+    Figure("chosen", "Chosen singly", "count", "Choices of purposes one by one.", _LAW, _RECORD),
+    Figure("withdrawals", "Withdrawals", "count", "Consents on record that their visitor ended.", _LAW, _RECORD),
+    Figure("objections_made", "Objections", "count", "Objections to legitimate interest on record.", _LAW, _RECORD),
+    Figure("granted", "Granted", "count", "Choices on record that granted it.", _LAW, _RECORD),
+    Figure(
+        "grant_rate", "Share that granted", "percent", "Choices that granted something (of a purpose: this purpose), "
+        "divided by the choices.", _LAW, _RECORD, _share("granted", "answered"), ("granted", "answered"),
     ),
     Figure(
         "purpose_share", "Share", "percent", "Daily visitors with this purpose in force, of all daily visitors.", _LAW,

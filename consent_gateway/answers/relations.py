@@ -18,7 +18,7 @@ from ..rule.errors import ConfigError
 from ..store.views import visits
 from .dimensions import DIMENSIONS, PROPERTY, find
 from .question import Filter, Question
-from .reports import Key, Report
+from .reports import REPORTS, Key, Report
 
 Span = tuple[int, int]  # moments in milliseconds, the second one excluded
 
@@ -74,6 +74,8 @@ class Relations:
 
     def text(self) -> str:
         """Only what the report's file names: what a query carries along for nothing costs more than its data."""
+        if self.report.ledger:
+            return f"WITH\nrecords AS ({self._records()})"
         words = set(re.findall(r"\w+", self.report.sql))
         of_visits = [*self._at("visit"), *self._at("happened")]
         parts = []
@@ -102,7 +104,14 @@ class Relations:
     def _at(self, level: str) -> list[Condition]:
         return [one for one in self.conditions if one.level == level]
 
-    def _every(self, words: set[str]) -> str:
+    def _records(self) -> str:
+        """The choices on record. A copy of the ledger may have one twice, until the engine has merged it."""
+        columns = "action, status, supersedes, granted, language, toDate(at, {zone:String}) AS day"
+        where = _where(["site = {site:String}", self._moments()])
+        return f"SELECT {columns}, {self._period('at')} AS period FROM consents FINAL{where}"
+
+    def _moments(self) -> str:
+        """Those of the spans, as a condition on `at`."""
         moments = []
         for number, (start, end) in enumerate(self.spans):
             self.parameters |= {f"start{number}": start, f"end{number}": end}
@@ -110,9 +119,12 @@ class Relations:
                 f"at >= fromUnixTimestamp64Milli({{start{number}:Int64}}, 'UTC') "
                 f"AND at < fromUnixTimestamp64Milli({{end{number}:Int64}}, 'UTC')"
             )
+        return f"({' OR '.join(moments)})" if moments else "0"
+
+    def _every(self, words: set[str]) -> str:
         conditions = [
             "site = {site:String}",
-            f"({' OR '.join(moments)})" if moments else "0",
+            self._moments(),
             "bot >= {bots_from:UInt8} AND bot <= {bots:UInt8}",
             *(one.sql for one in self._at("visitor")),
         ]
@@ -132,7 +144,11 @@ class Relations:
         if name in keys and level not in ("visitor", "event"):
             level = "key"
         elif level == "key":
-            raise ConfigError(f"{name!r} is a filter of the report paths only")
+            raise ConfigError(f"{name!r} is a filter of {_reports_with(name)} only")
+        if self.report.ledger and level != "key":
+            raise ConfigError(
+                f"{self.report.name} comes from the ledger, which knows of no visitors: no filter {name!r}"
+            )
         if name.startswith(PROPERTY):
             key = self._add(name.removeprefix(PROPERTY))
             column, more = f"props[{{{key}:String}}]", f" AND mapContains(props, {{{key}:String}})"
@@ -160,6 +176,10 @@ def key_columns(report: Report) -> list[str]:
 def named_keys(report: Report) -> list[tuple[Key, str]]:
     """The keys, each with what it is called in a file of facts."""
     return list(zip(report.keys, key_columns(report), strict=True))
+
+
+def _reports_with(dimension: str) -> str:
+    return " and ".join(name for name, one in REPORTS.items() if dimension in {key.dimension for key in one.keys})
 
 
 def _group(one: Filter) -> tuple[str, bool]:

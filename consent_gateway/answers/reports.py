@@ -37,7 +37,8 @@ class Report:
 
     `over_time` has a first key that is a moment of the question's interval; `bots` counts programs only; `live` is
     about the last half hour; `steps` needs so many at least; `single` is all rows as one, without keys. `closed` facts
-    stand on columns of measurement only.
+    stand on columns of measurement only. `ledger` reads the relation `records` instead: the choices on record, which
+    know of no visitor.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Report:
     over_time: bool = False
     bots: bool = False
     live: bool = False
+    ledger: bool = False
     steps: int = 0
     single: bool = False
 
@@ -84,6 +86,9 @@ _OVERVIEW = ("visitors", "visits", "page_views", "views_per_visit", "bounce_rate
 _PAGE = ("visitors", "page_views", "engaged", "scroll")
 _PERCENTILES = ("p50", "p75", "p95", "p99")
 _CHOICES = ("asked", "accepted", "refused", "ignored", "withdrew", "accept_rate", "refuse_rate", "ignore_rate")
+_DECISIONS = (
+    "answered", "grant_rate", "all_accepted", "all_refused", "chosen", "withdrawals", "objections_made",
+)  # fmt: skip
 _PERIOD = (Key("period", "Period", kind="time"),)
 
 
@@ -120,8 +125,8 @@ REPORTS: Mapping[str, Report] = MappingProxyType({
             order="page_views DESC", closed=True,
         ),
         Report(
-            "routes", "Routes", "the same by route template", "pages", (Key("route", "Route", "route"),), _PAGE,
-            order="page_views DESC", closed=True,
+            "routes", "Routes", "pages by the template of their address", "pages", (Key("route", "Route", "route"),),
+            _PAGE, order="page_views DESC", closed=True,
         ),
         Report(
             "entry_pages", "Entry pages", "where visits begin", "pages",
@@ -134,7 +139,7 @@ REPORTS: Mapping[str, Report] = MappingProxyType({
         ),
         _of_visits("referrers", "Referrers", "the sites that visits came from", "sources", "referrer", "referrer"),
         _of_visits("channels", "Channels", "the kinds of ways that led here", "sources", "channel", "channel"),
-        _of_visits("sources", "Sources", "the same by name", "sources", "source", "source"),
+        _of_visits("sources", "Sources", "where visits came from, by name", "sources", "source", "source"),
         _of_visits(
             "campaigns", "Campaigns", "the campaigns that visits came from", "sources", "campaign", "campaign",
             Key("campaign_source", "Source", "campaign_source"), Key("campaign_medium", "Medium", "campaign_medium"),
@@ -145,7 +150,7 @@ REPORTS: Mapping[str, Report] = MappingProxyType({
             (Key("country", "Country", "country"),), _VISITS, order="visitors DESC", closed=True,
         ),
         Report(
-            "regions", "Regions", "the same, finer", "places",
+            "regions", "Regions", "the regions of those networks, where they are known", "places",
             (Key("country", "Country", "country"), Key("region", "Region", "region")), _VISITS, order="visitors DESC",
             closed=True,
         ),
@@ -175,7 +180,7 @@ REPORTS: Mapping[str, Report] = MappingProxyType({
             ("visitors", "events"), order="events DESC", closed=True,
         ),
         Report(
-            "properties", "Properties", "their properties", "events",
+            "properties", "Properties", "what the events said of themselves", "events",
             (Key("event", "Event", "event"), Key("property", "Property"), Key("value", "Value")),
             ("visitors", "events"), order="events DESC", closed=True,
         ),
@@ -211,8 +216,23 @@ REPORTS: Mapping[str, Report] = MappingProxyType({
             over_time=True,
         ),
         Report(
-            "choices_by_language", "Choices by language", "the same by language", "consent",
-            (Key("language", "Language", "language"),), _CHOICES, order="asked DESC",
+            "choices_by_language", "Choices by language", "the same by the language that the browser asks for",
+            "consent", (Key("language", "Language", "language"),), _CHOICES, order="asked DESC",
+        ),
+        Report(
+            "decisions", "Decisions", "every choice on record, from the ledger, over time", "consent", _PERIOD,
+            _DECISIONS, over_time=True, ledger=True,
+        ),
+        Report(
+            "decisions_by_language", "Decisions by language", "the same by the language of the notice", "consent",
+            (Key("notice_language", "Language of the notice", "notice_language"),), _DECISIONS, order="answered DESC",
+            ledger=True,
+        ),
+        Report(
+            "decisions_by_purpose", "Decisions by purpose", "how many of the choices on record granted a purpose",
+            "consent",
+            (Key("purpose", "Purpose", "purpose"), Key("notice_language", "Language of the notice", "notice_language")),
+            ("answered", "granted", "grant_rate"), order="granted DESC", ledger=True,
         ),
         Report(
             "purposes", "Purposes", "the purposes in force, over time", "consent",

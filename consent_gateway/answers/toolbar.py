@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, quote
 
 from .dimensions import DIMENSIONS
 from .language import LANGUAGES, load
+from .names import named
 from .question import COMPARISONS, INTERVALS, Filter
 from .view import PERIODS, PRIVACY, View
 
@@ -162,7 +163,7 @@ def says(view: View, one: Filter) -> str:
     name = words.of(dimension.label) if dimension else one.dimension
     sign = dict(_OPERATORS).get(f"{'!' if one.negated else ''}{one.operator}")
     verb = words[sign] if sign else f"{words['not']} {words['begins']}"
-    return f"{name} {verb} {one.value or words['not_known']}"
+    return f"{name} {verb} {named(words, one.dimension, one.value) if one.operator == '=' else one.value}"
 
 
 def _hidden(view: View, *without: str) -> str:

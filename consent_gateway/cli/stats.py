@@ -10,10 +10,14 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from ..answers.language import load
+from ..answers.names import named
 from ..answers.reports import ALL, BOOKS
 from ..answers.saved import save
 from ..app import running_office
 from .common import ask_office, console, fail, failing_in_one_line, is_running, need_installation, read_settings
+
+_CODES = ("country", "language")
 
 
 class Format(StrEnum):
@@ -95,11 +99,17 @@ def _print(name: str, answer: dict[str, Any], *, bots: bool) -> None:
     for row in rows:
         cells = []
         for column, about in report.columns.items():
-            cells.append(shown(row[column], about.kind))
+            cells.append(_named(column, row[column]) if column in _CODES else shown(row[column], about.kind))
             if f"{column}_before" in row:
                 cells.append(shown(row[f"{column}_before"], about.kind))
         table.add_row(*cells)
     console.print(table)
+
+
+def _named(column: str, code: str) -> str:
+    """`Belgium (BE)`: the name to read, the code to filter by."""
+    name = named(load("en"), column, code)
+    return name if name == code or not code else f"{name} ({code})"
 
 
 def shown(value: Any, kind: str, *, nothing: str = "-") -> str:

@@ -10,7 +10,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from consent_gateway.store import client as store
-from consent_gateway.store import schema
+from consent_gateway.store import consents, schema
 from tests.answers import traffic
 
 
@@ -28,6 +28,10 @@ def client(tmp_path_factory: pytest.TempPathFactory, known: list[traffic.Row]) -
     schema.apply(connected)
     for month in ("2026-10", "2026-11"):
         traffic.insert(connected, [row for row in known if traffic.month(row) == month])
+    for statement in consents.statements(days=1000):
+        connected.command(statement)
+    for some in (traffic.records(), traffic.records()[::3]):  # a part of it was copied twice
+        traffic.insert_records(connected, some)
     yield connected
     connected.close()
     tempfile.tempdir = before

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from consent_gateway.answers.question import Filter, Question
+from tests.answers import traffic
 
 Row = dict[str, Any]
 Answer = list[dict[str, Any]]
@@ -95,6 +96,7 @@ class Plain:
             and (row["bot"] if programs else (question.bots or not row["bot"]))
             and self._holds(OF_VISITOR, [row])
         ]
+        self.records = [row for row in traffic.records() if row["site"] == question.site and start <= row["ms"] < end]
         all_visits = visits_of(every, self.day)
         chosen = [visit for visit in all_visits if self._fits(visit)]
         event = self._row_fits
@@ -418,12 +420,17 @@ OPEN = ("unknown", "expired", "invalidated")
 
 def choices(name: str, key: Callable[[Plain, Row], str], plain: Plain) -> Answer:
     figures: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    views = [row for row in plain.views() if row.get("visitor")]
-    for own in grouped(views, lambda row: (plain.day(row["ms"]), row["visitor"])).values():
-        own.sort(key=lambda row: (row["ms"], row["view_id"]))
-        count = figures[key(plain, own[0])]
-        count["withdrew"] += any(row["consent"] == "withdrawn" for row in own)
-        if any(row["consent"] in OPEN for row in own):
+    every = [row for row in plain.rows if row.get("visitor")]
+    for own in grouped(every, lambda row: (plain.day(row["ms"]), row["visitor"])).values():
+        own.sort(key=lambda row: (row["ms"], row.get("view_id", 0), row["type"]))
+        views = [row for row in own if row["type"] == "page_view"]
+        if not views:
+            continue
+        count = figures[key(plain, views[0])]
+        given = [row["ms"] for row in own if row["consent"] == "given"]
+        withdrawn = [row["ms"] for row in own if row["consent"] == "withdrawn"]
+        count["withdrew"] += bool(given and withdrawn and min(given) < max(withdrawn))
+        if any(row["consent"] in OPEN for row in views):
             last = own[-1]["consent"]
             count["asked"] += 1
             count["accepted" if last == "given" else "ignored" if last in OPEN else "refused"] += 1
@@ -436,6 +443,41 @@ def choices(name: str, key: Callable[[Plain, Row], str], plain: Plain) -> Answer
         for one, count in figures.items()
     ]  # fmt: skip
     return ranked(answer, *([name] if name == "period" else ["-asked", name]))
+
+
+def decided(records: Sequence[Row]) -> dict[str, Any]:
+    """What the ledger's figures are of some choices on record."""
+    actions = Counter(row["action"] for row in records)
+    answered = actions["accept_all"] + actions["reject_all"] + actions["save"]
+    granted = sum(row["status"] == "given" and row["action"] in ("accept_all", "save") for row in records)
+    return {
+        "answered": answered, "grant_rate": share(granted, answered), "all_accepted": actions["accept_all"],
+        "all_refused": actions["reject_all"], "chosen": actions["save"],
+        "withdrawals": sum(row["status"] == "withdrawn" and row["supersedes"] != "" for row in records),
+        "objections_made": actions["object"],
+    }  # fmt: skip
+
+
+def decisions(plain: Plain) -> Answer:
+    by_period = grouped(plain.records, lambda row: plain.period(row["ms"]))
+    return [{"period": period} | decided(own) for period, own in sorted(by_period.items())]
+
+
+def decisions_by_language(plain: Plain) -> Answer:
+    by_language = grouped(plain.records, lambda row: row["language"])
+    return ranked([{"notice_language": one} | decided(own) for one, own in by_language.items()],
+                  "-answered", "notice_language")  # fmt: skip
+
+
+def decisions_by_purpose(plain: Plain) -> Answer:
+    answered = [row for row in plain.records if row["action"] in ("accept_all", "reject_all", "save")]
+    found: Answer = []
+    for purpose in sorted({purpose for row in plain.records for purpose in row["granted"]}):
+        for language, own in grouped(answered, lambda row: row["language"]).items():
+            granted = sum(purpose in row["granted"] for row in own)
+            found.append({"purpose": purpose, "notice_language": language, "answered": len(own), "granted": granted,
+                          "grant_rate": share(granted, len(own))})  # fmt: skip
+    return ranked(found, "-granted", "purpose", "notice_language")
 
 
 def purposes(plain: Plain) -> Answer:
@@ -558,6 +600,9 @@ REPORTS: dict[str, Callable[[Plain], Answer]] = {
     "frequency": frequency,
     "choices": lambda plain: choices("period", lambda plain, row: plain.period(row["ms"]), plain),
     "choices_by_language": lambda plain: choices("language", lambda _, row: str(row["language"]), plain),
+    "decisions": decisions,
+    "decisions_by_language": decisions_by_language,
+    "decisions_by_purpose": decisions_by_purpose,
     "purposes": purposes,
     "basis": basis,
     "objections": objections,
@@ -572,7 +617,16 @@ REPORTS: dict[str, Callable[[Plain], Answer]] = {
 }  # fmt: skip
 
 
-OWN = ("entry_page", "exit_page", "event", "from", "to", *OF_ENTRY)  # filters that choose among a report's own keys
+OWN = (
+    "entry_page",
+    "exit_page",
+    "event",
+    "from",
+    "to",
+    "purpose",
+    "notice_language",
+    *OF_ENTRY,
+)  # filters that choose among a report's own keys
 
 
 def answer(name: str, rows: Sequence[Row], question: Question, keys: Sequence[str] = ()) -> Answer:

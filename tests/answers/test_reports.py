@@ -41,14 +41,16 @@ def question(*values: tuple[str, str], steps: bool = True) -> Question:
     )  # fmt: skip
 
 
-def some(number: int) -> list[str]:
+def some(number: int, name: str) -> list[str]:
     """All without a filter, and three of the others in turn, so that each is asked of a dozen reports."""
+    if REPORTS[name].ledger:
+        return ["all", "few days, programs too"]
     others = list(QUESTIONS)[1:]
     return ["all", *(others[(number * 3 + step) % len(others)] for step in range(3))]
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [(name, words) for number, name in enumerate(REPORTS) for words in some(number)]
+    ("name", "words"), [(name, words) for number, name in enumerate(REPORTS) for words in some(number, name)]
 )
 def test_a_report_is_what_plain_python_counts(client: Client, known: list[traffic.Row], name: str, words: str) -> None:
     asked = question(*QUESTIONS[words])
@@ -80,6 +82,19 @@ def test_from_here_and_to_here(client: Client, known: list[traffic.Row]) -> None
         asked = question(("filter", one))
         found = ask(client, REPORTS["paths"], asked)
         assert found == plain.answer("paths", known, asked, ["from", "to"]) and found
+
+
+def test_the_ledger_is_asked_by_what_it_knows(client: Client, known: list[traffic.Row]) -> None:
+    asked = question(
+        ("filter", "notice_language=nl"), ("filter", "notice_language=fr"), ("filter", "purpose=marketing")
+    )
+    found = ask(client, REPORTS["decisions_by_purpose"], asked)
+    assert (
+        found == plain.answer("decisions_by_purpose", known, asked, ["purpose", "notice_language"]) and len(found) == 2
+    )
+    for name, one in (("decisions", "country=BE"), ("decisions_by_language", "path=/a"), ("decisions", "event=x")):
+        with pytest.raises(ConfigError, match="knows of no visitors"):
+            ask(client, REPORTS[name], question(("filter", one)))
 
 
 def test_totals_are_of_all_rows_also_of_those_beyond_the_limit(client: Client, known: list[traffic.Row]) -> None:
@@ -172,7 +187,8 @@ def test_the_register_is_whole() -> None:
         ([("filter", "colour=red")], "'colour' is no dimension: allowed are path"),
         ([("filter", "path")], "allowed are key=value"),
         ([("filter", "@friends")], "no filter is saved as 'friends'"),
-        ([("filter", "from=/a")], "is a filter of the report paths only"),
+        ([("filter", "from=/a")], "'from' is a filter of paths only"),
+        ([("filter", "purpose=x")], "'purpose' is a filter of decisions_by_purpose only"),
         ([("filter", "path=a\0b")], "allowed are key=value"),
         ([("interval", "year")], "interval is 'year': allowed are minute"),
         ([("interval", "minute")], "too many points"),

@@ -36,6 +36,7 @@ AGENTS = (
 PLACES = (("BE", "BE-VLG", "Gent"), ("NL", "NL-NH", "Amsterdam"), ("FR", "", "Lille"), ("", "", ""))
 LANGUAGES = ("nl-BE", "fr-BE", "en", "")
 STATES = ("unknown", "unknown", "given", "refused", "withdrawn", "invalidated")
+ACTIONS = ("accept_all", "accept_all", "reject_all", "save", "withdraw", "object", "unobject")
 
 
 def made(seed: int = 1, a_day: int = 40) -> list[Row]:
@@ -115,6 +116,33 @@ def _of_one(chance: Random, day: date, visitor: int, number: int) -> Iterator[Ro
 def _row(chance: Random, common: Row, at: int, **more: Any) -> Row:
     late = chance.choice((0, 0, 30, 90_000_000))
     return common | {"ms": at, "received_ms": at + late} | more
+
+
+def records(seed: int = 3, a_day: int = 9) -> list[Row]:
+    """Choices on record, as the copy of the ledger has them; some of another site, some on the border of a day."""
+    chance = Random(seed)
+    found: list[Row] = []
+    for day in range((LAST - FIRST).days + 1):
+        midnight = datetime(FIRST.year, FIRST.month, FIRST.day, tzinfo=ZONE) + timedelta(days=day)
+        for number in range(a_day):
+            action = chance.choice(("accept_all", "accept_all", "reject_all", "save", "withdraw", "object", "unobject"))
+            granted = {"accept_all": ["analytics", "marketing"], "save": chance.choice(([], ["marketing"]))}.get(
+                action, []
+            )
+            ended = action in ("withdraw", "reject_all", "save") and chance.random() < 0.6
+            status = "given" if granted else "withdrawn" if ended or action == "withdraw" else "refused"
+            found.append({
+                "ms": int(midnight.timestamp() * 1000) + chance.choice((0, 1, chance.randrange(86_400_000))),
+                "record": f"{day}-{number}", "site": chance.choice(("shop", "shop", "shop", "other")), "action": action,
+                "status": status, "granted": granted, "supersedes": "id" if ended else "",
+                "language": chance.choice(("nl", "fr", "en")), "objection": action == "object",
+            })  # fmt: skip
+    return found
+
+
+def insert_records(client: Client, rows: Sequence[Row]) -> None:
+    lines = [json.dumps({k: v for k, v in row.items() if k != "ms"} | {"at": when(row["ms"])}) for row in rows]
+    client.raw_insert("consents", insert_block="\n".join(lines).encode(), fmt="JSONEachRow")
 
 
 def insert(client: Client, rows: Sequence[Row], batch: str = "b") -> None:

@@ -26,6 +26,7 @@ from tests.browser.pages import LANGUAGES
 from tests.running import ROOT, Site
 
 FOLDER = ROOT / "screenshots" / "owners"
+SITE = "zevenspaak"
 WIDTHS = (360, 768, 1440)
 SCHEMES = ("light", "dark")
 TABS = ("overview", "time", "pages", "sources", "places", "technology", "events", "behaviour", "consent", "quality",
@@ -67,7 +68,8 @@ def rows(days: int = 45) -> Iterator[traffic.Row]:
     traffic.FIRST, traffic.LAST = now.date() - timedelta(days=days), now.date()
     traffic.PATHS, traffic.ORIGINS, traffic.PLACES = PATHS, ORIGINS, PLACES  # type: ignore[assignment]
     try:
-        yield from (row for row in traffic.made(a_day=70) if row["ms"] < now.timestamp() * 1000)
+        made = (row for row in traffic.made(a_day=70) if row["ms"] < now.timestamp() * 1000)
+        yield from (row | {"site": SITE} for row in made)
     finally:
         for name, value in kept.items():
             setattr(traffic, name, value)
@@ -85,7 +87,7 @@ def take_all(browser: Browser, home: Path, only: Sequence[str] = ()) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     policy = str(ROOT / "examples" / "insurance-technology.toml")
     settings: Any = {"BACK_OFFICE": "external", "TIMEZONE": "Europe/Brussels", "POLICY": policy}
-    full = Site(home / "full", SITE="zevenspaak", **settings)
+    full = Site(home / "full", SITE=SITE, **settings)
     fill(full)
     People(full.keys_dir).add("ann", Role.OWNER, "a long sentence nobody guesses")
     with full, Site(home / "new", SITE="new", **settings) as empty:
@@ -166,11 +168,10 @@ def menus(browser: Browser, site: Site) -> None:
         for width in WIDTHS[:2]:
             page = opened(browser, site, width, SCHEMES[place % 2])
             page.goto(f"{site.url}/_cg/dashboard?language={language}", wait_until="load")
-            page.set_viewport_size({"width": width, "height": 900})
             for name, selector in (("person", ".menu.right"), ("days", ".period .menu"), ("filter", ".tools > .menu")):
                 page.locator(f"{selector} > summary").click()
                 page.screenshot(path=FOLDER / f"menu-{name}-{language}-{width}.png")
-                page.locator(f"{selector} > summary").click()
+                page.keyboard.press("Escape")
             page.locator(".total button").nth(4).focus()
             page.screenshot(path=FOLDER / f"menu-why-{language}-{width}.png")
             page.context.close()

@@ -1,4 +1,4 @@
--- choices: how those who were asked chose; what counts is how they stood last that day
+-- choices: how those who were asked chose; what counts is how they stood with their last sign of the day
 SELECT
     day,
     key,
@@ -10,12 +10,14 @@ SELECT
 FROM (
     SELECT
         day,
-        argMin(period, (at, view_id)) AS key,
-        countIf(consent IN ('unknown', 'expired', 'invalidated')) > 0 AS was_asked,
-        argMax(consent, (at, view_id)) AS last,
-        countIf(consent = 'withdrawn') > 0 AS has_withdrawn
+        argMinIf(period, (at, view_id), type = 'page_view') AS key,
+        countIf(type = 'page_view' AND consent IN ('unknown', 'expired', 'invalidated')) > 0 AS was_asked,
+        argMax(consent, (at, view_id, type)) AS last,
+        countIf(consent = 'given') > 0 AND countIf(consent = 'withdrawn') > 0
+            AND minIf(at, consent = 'given') < maxIf(at, consent = 'withdrawn') AS has_withdrawn
     FROM rows
-    WHERE type = 'page_view' AND visitor != 0
+    WHERE visitor != 0
     GROUP BY day, visitor
+    HAVING countIf(type = 'page_view') > 0
 )
 GROUP BY day, key
