@@ -44,6 +44,7 @@ from .answers.whole import Whole
 from .config.policy_file import load
 from .config.settings import Settings
 from .jobs import Jobs
+from .openapi import document
 from .privacy_parts import privacy_parts
 from .record import office as line
 from .record.books import Tally, is_event
@@ -125,10 +126,9 @@ class Office:
         self.closer = Closer(self.days, self._connect)
         minimum = load(settings.POLICY).minimum_group
         self.desk = Desk(settings, self.tally, self._connect, self.days, minimum=minimum, copy_ledger=self.keeper.keep)
-        privacy = PrivacyTab(
-            privacy_parts(settings, self.tally, audit, self.rights.rights.register, self._look_at_store)
-        )
-        self.dashboard = Dashboard(settings, self.desk, self.guard, own, privacy)
+        register = self.rights.rights.register
+        parts = privacy_parts(settings, self.tally, audit, register, self._look_at_store, self._look_at_ledger)
+        self.dashboard = Dashboard(settings, self.desk, self.guard, own, PrivacyTab(parts))
 
     def _connect(self) -> Client:
         client = store.connect(
@@ -173,6 +173,7 @@ class Office:
                 *Stats(self.desk, self.guard.audit).routes(self.guard),
                 *Whole(self.desk, self.guard.audit).routes,
                 *frame.ROUTES,
+                Route("/public/openapi.json", self._openapi),
                 *self.dashboard.routes,
             ],
             exception_handlers={ConfigError: _wrong, StoreError: _away},
@@ -204,12 +205,19 @@ class Office:
         """Is the store there, and are its tables as the register says?"""
         return JSONResponse(await run_in_threadpool(self._look_at_store))
 
+    async def _openapi(self, request: Request) -> Response:
+        """What the routes are, for everybody: it says nothing of anyone."""
+        return JSONResponse(document(self.settings.PREFIX), headers={"Cache-Control": "public, max-age=3600"})
+
     async def _ledger(self, request: Request) -> Response:
         """Is the ledger as it was written? Reads all of it."""
-        return JSONResponse(await run_in_threadpool(self.keeper.state, self.public_keys))
+        return JSONResponse(await run_in_threadpool(self._look_at_ledger))
 
     async def _stored_seals(self, request: Request) -> Response:
         return JSONResponse(await run_in_threadpool(self.keeper.stored_seals))
+
+    def _look_at_ledger(self) -> dict[str, Any]:
+        return self.keeper.state(self.public_keys)
 
     def _look_at_store(self) -> dict[str, Any]:
         try:

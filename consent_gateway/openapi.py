@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import Any
+from typing import Any, get_args
 
+from .answers.figures import Kind
 from .answers.question import COMPARISONS, INTERVALS
 from .answers.reports import ALL
 from .edge.wire import MAX_EVENTS, WireChoice, WireEvent, WireServerEvent
@@ -36,6 +37,24 @@ def document(prefix: str = "/_cg") -> dict[str, Any]:
     for name, schema in models.items():
         schemas |= schema.pop("$defs", {})
         schemas[name] = schema
+    schemas["Answer"] = {
+        "type": "object",
+        "required": ["report", "site", "from", "to", "columns", "rows", "total"],
+        "properties": {
+            "report": {"type": "string"},
+            "site": {"type": "string"},
+            "from": {"type": "string", "format": "date"},
+            "to": {"type": "string", "format": "date"},
+            "columns": {"type": "array", "items": {"$ref": _REF.format(model="Column")}},
+            "rows": {"type": "array", "items": {"type": "object"}},
+            "total": {"type": "object"},
+        },
+    }
+    schemas["Column"] = {
+        "type": "object",
+        "required": ["name", "label", "kind"],
+        "properties": {"name": {"type": "string"}, "label": {"type": "string"}, "kind": {"enum": list(get_args(Kind))}},
+    }
     schemas["Problem"] = {
         "type": "object",
         "required": ["title", "status"],
@@ -88,10 +107,20 @@ def _paths() -> dict[str, dict[str, Operation]]:
         "/rights": {"post": _post("Exercise a right", {"type": "object"}, 403, 422, 503)},
         "/stats/{report}": {
             "get": _get(
-                "A report", _JSON, 401, 422, 503, path="report", among=list(ALL), query=_questions(), also="text/csv"
+                "A report",
+                _JSON,
+                401,
+                422,
+                503,
+                path="report",
+                among=list(ALL),
+                query=_questions(),
+                also="text/csv",
+                model="Answer",
             )
             | {"security": readers}
         },
+        "/openapi.json": {"get": _get("This document", _JSON)},
         "/dashboard": {"get": _get("The reports as a page", _HTML, 401, 422) | {"security": owner}},
         "/sign-in": {
             "get": _get(
@@ -124,12 +153,15 @@ def _get(
     path: str = "",
     among: list[str] | None = None,
     also: str = "",
+    model: str = "",
 ) -> Operation:
     parameters = list(query or [])
     if path:
         schema = {"type": "string"} | ({"enum": among} if among else {})
         parameters.insert(0, {"name": path, "in": "path", "required": True, "schema": schema})
     content: dict[str, Any] = {one: {} for one in (kind, also) if one}
+    if model:
+        content[kind] = {"schema": _model(model)}
     answer = {
         "summary": summary,
         "responses": {"200": {"description": summary, "content": content}} | _refusals(problems),
@@ -171,10 +203,15 @@ def _text(name: str, **schema: Any) -> Operation:
 
 
 def _questions() -> list[Operation]:
+    words = {
+        "filter": "key=value, key!=value, key~part, key^start, key!~part or key!^start; @NAME is a saved one",
+        "step": "of funnel and goals: /path, /start* or event:NAME",
+    }
     several = [
-        {"name": name, "in": "query", "explode": True, "schema": {"type": "array", "items": {"type": "string"}}}
-        for name in ("filter", "step")
-    ]
+        {"name": name, "in": "query", "explode": True, "description": text,
+         "schema": {"type": "array", "items": {"type": "string"}}}
+        for name, text in words.items()
+    ]  # fmt: skip
     return [
         _text("site"),
         _text("from", format="date"),

@@ -9,6 +9,7 @@ from typing import Any
 
 from .access.audit import Audit
 from .answers.language import Words
+from .answers.names import named
 from .answers.privacy import Part
 from .config.policy_file import load
 from .config.processing import record
@@ -23,7 +24,12 @@ _MOST_LINES = 40  # of the audit log
 
 
 def privacy_parts(
-    settings: Settings, tally: Tally, audit: Audit, requests: Register, look_at_store: Callable[[], dict[str, Any]]
+    settings: Settings,
+    tally: Tally,
+    audit: Audit,
+    requests: Register,
+    look_at_store: Callable[[], dict[str, Any]],
+    look_at_ledger: Callable[[], dict[str, Any]],
 ) -> list[Part]:
     """The parts in order: what is due first."""
     whole = load(settings.POLICY)
@@ -36,16 +42,24 @@ def privacy_parts(
                 f"{one.number}: {one.right.value}",
                 words.day(one.received),
                 words.day(one.due),
-                one.overdue(today) or one.state,
+                one.overdue(today) or _worded(words, "state", one.state),
             ]
             for one in found
         ]
         return [[words["col_right"], words["col_asked"], words["col_due"], words["col_state"]], *rows]
 
     def ledger(words: Words) -> Table:
+        state = look_at_ledger()
+        faults = "; ".join(f"{one['where']}: {one['what']}" for one in state["faults"])
+        whole = words.say("seal_whole", records=words.count(state["records"]))
+        rows = [
+            [words["seal_state"], words.say("seal_broken", faults=faults) if faults else whole],
+            [words["seal_last"], _moment(words, state["last_seal"]) if state["last_seal"] else words["seal_none"]],
+            [words["seal_stored"], state["store_error"] or words.count(state["stored"])],
+        ]
         files = sorted((settings.DATA_DIR / "ledger").glob("????-??.jsonl"), reverse=True)
-        rows = [[path.stem, words.count(path.read_bytes().count(b"\n"))] for path in files]
-        return [[words["col_month"], words["col_records"]], *rows]
+        rows += [[path.stem, words.count(path.read_bytes().count(b"\n"))] for path in files]
+        return [[words["col_what"], words["col_state"]], *rows]
 
     def retention(words: Words) -> Table:
         rows = []
@@ -58,14 +72,17 @@ def privacy_parts(
 
     def store(words: Words) -> Table:
         state = look_at_store()
-        return [[words["col_what"], words["col_state"]], *([name, _text(value)] for name, value in state.items())]
+        return [
+            [words["col_what"], words["col_state"]],
+            *([_worded(words, "store", name), _text(words, value)] for name, value in state.items()),
+        ]
 
     def books(words: Words) -> Table:
         counts: dict[str, int] = {}
         for (site, term), count in tally.total().items():
             if is_event(site, term):
                 counts[term] = counts.get(term, 0) + count
-        rows = [[term.replace("_", " "), words.count(count)] for term, count in sorted(counts.items())]
+        rows = [[named(words, "term", term), words.count(count)] for term, count in sorted(counts.items())]
         return [[words["col_what"], words["col_count"]], *rows]
 
     def processing(words: Words) -> Table:
@@ -79,7 +96,11 @@ def privacy_parts(
     def read(words: Words) -> Table:
         lines = list(audit.read())[-_MOST_LINES:]
         rows = [
-            [line["at"][:16].replace("T", " "), line["who"] or line["how"] or "–", f"{line['did']} {line['what']}"]
+            [
+                _moment(words, line["at"]),
+                line["who"] or _worded(words, "how", line["how"]) or "–",
+                f"{_worded(words, 'did', line['did'])} {line['what']}",
+            ]
             for line in reversed(lines)
         ]
         return [[words["col_when"], words["col_who"], words["col_did"]], *rows]
@@ -95,7 +116,15 @@ def privacy_parts(
     ]
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return ", ".join(str(one) for one in value) or "–"
-    return "–" if value in ("", None) else str(value)
+def _text(words: Words, value: Any) -> str:
+    if isinstance(value, int):
+        return words.count(value)
+    return (", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value or "")) or words["none"]
+
+
+def _worded(words: Words, kind: str, text: str) -> str:
+    return words.interface.get(f"{kind}_{text}", text)
+
+
+def _moment(words: Words, text: str) -> str:
+    return words.moment(text[:16].replace("T", " "))

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Scope
 from starlette.websockets import WebSocket
 
 PAGE = "<!doctype html><html lang=en><title>{0}</title><h1>{0}</h1></html>"
@@ -103,3 +103,16 @@ def added() -> ASGIApp:
     app = bare()
     app.add_middleware(ConsentGateway)
     return app
+
+
+def guarded() -> ASGIApp:
+    """The site with its own sign-in, which here is a header: whom it names may read, and `boom` is its fault."""
+    from consent_gateway import ConsentGateway
+
+    async def who(scope: Scope) -> Any:
+        told = dict(scope["headers"]).get(b"x-signed-in", b"").decode()
+        if told == "boom":
+            raise RuntimeError("the site's own fault")
+        return {"": None, "yes": True}.get(told, told)
+
+    return ConsentGateway(bare(), authorize=who)

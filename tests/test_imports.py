@@ -34,7 +34,7 @@ app      | rule enrich config record store edge rights access answers replay
 beside   | rule edge app
 jobs     | rule config record store
 privacy_parts | rule config record store rights access answers
-office   | rule enrich config record store edge rights access answers replay jobs privacy_parts
+office   | rule enrich config record store edge rights access answers replay jobs privacy_parts openapi
 openapi  | edge answers
 jinja    | edge
 quart    | jinja

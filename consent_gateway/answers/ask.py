@@ -56,19 +56,22 @@ def total(client: Client, report: Report, question: Question, *, closed: Runs = 
     return ask(client, replace(report, single=True), question, closed=closed)[0]
 
 
-def beside(report: Report, rows: Rows, before: Rows) -> Rows:
-    """Each row with what it is compared with: every figure again as `NAME_before`, empty where there was none. Moments
-    stand beside each other by their place, all else by its keys."""
-    names = [key.name for key in report.keys]
+def beside(report: Report, rows: Rows, before: Rows, question: Question) -> Rows:
+    """Each row with what it is compared with: every figure again as `NAME_before`, empty where there was none. A moment
+    stands beside that which is as far from the beginning of its days, all else by its keys."""
+    names = [] if report.single else [key.name for key in report.keys]
+    then = question.before()
+    assert then is not None
 
-    def key(number: int, row: Mapping[str, Any]) -> tuple[Any, ...]:
-        return (number,) if report.over_time else tuple(row[name] for name in names)
+    def keys(rows: Rows, moments: Sequence[str]) -> list[tuple[Any, ...]]:
+        places = {moment: place for place, moment in enumerate(moments)}
+        return [tuple(places.get(row[name]) if name == "period" else row[name] for name in names) for row in rows]
 
-    known = {key(number, row): row for number, row in enumerate(before)}
+    known = dict(zip(keys(before, then.moments()), before, strict=True))
     nothing: dict[str, Any] = {}
     return [
-        row | {f"{name}_before": known.get(key(number, row), nothing).get(name) for name in report.figures}
-        for number, row in enumerate(rows)
+        row | {f"{name}_before": known.get(key, nothing).get(name) for name in report.figures}
+        for key, row in zip(keys(rows, question.moments()), rows, strict=True)
     ]
 
 

@@ -1,7 +1,7 @@
 """The reports as tables: some rows in a box, all of them on a page of its own; and the totals above them.
 
-Whatever the register holds is shown, without a word here about any one report, but for the two that are better seen
-than read: the hours of the week, and time lines.
+Whatever the register holds is shown, without a word here about any one report. Those that are better seen than read
+have a picture (`drawn`).
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from .chart import timeline
+from .drawn import drawn
 from .figures import FIGURES, Figure
 from .language import Words
 from .names import named
 from .reports import ALL, Key, Report
-from .view import CHARTED, View, moments
+from .view import CHARTED, View, is_of_rows
 
 Rows = Sequence[Mapping[str, Any]]
 
-BOX_ROWS, PAGE_ROWS = 10, 1000
+BOX_ROWS, PAGE_ROWS, DRAWN_ROWS = 10, 1000, 10_000
 _BOX_FIGURES = 3
 _LESS_IS_BETTER = {"bounce_rate", "exit_rate", "page_errors", "silent", "silent_rate"}
 
@@ -30,9 +30,17 @@ def explained(words: Words, figure: Figure, mark: str) -> str:
     lines = "".join(f"<b>{escape(words[name])}</b> {escape(words.of(text))}<br>" for name, text in parts)
     name = f"why-{mark}-{figure.name}"
     return (
-        f'<span class="why"><button type="button" aria-describedby="{name}">{escape(words.of(figure.label))}</button>'
+        f'<span class="why"><button type="button" aria-describedby="{name}">{_breakable(words, figure)}</button>'
         f'<span role="tooltip" id="{name}">{lines}</span></span>'
     )
+
+
+def _breakable(words: Words, figure: Figure) -> str:
+    """Its label; a long word may be broken where a reader would break it."""
+    label = escape(words.of(figure.label))
+    for word in words["breaks"].split():
+        label = label.replace(word.replace("|", ""), word.replace("|", "&shy;"))
+    return label
 
 
 def totals(view: View, now: Mapping[str, Any], before: Mapping[str, Any] | None) -> str:
@@ -70,32 +78,10 @@ def _change(words: Words, name: str, now: Any, before: Any, kind: str) -> str:
     return f'<span class="change {tone}">{text} <span>{escape(words.say("was", value=was))}</span></span>'
 
 
-def over_time(view: View, report: Report, name: str, rows: Rows, before: Rows | None) -> str:
-    """One figure of a report over time, beside the same figure before."""
-    figure, key = FIGURES[name], report.keys[0].name
-    every = moments(view.question)
-    counted = figure.kind == "count"
-
-    def values(rows: Rows, at: list[str]) -> list[float | None]:
-        known = {str(row[key]): row[name] for row in rows}
-        return [known.get(moment, 0 if counted else None) for moment in at]
-
-    earlier = view.question.before()
-    was = values(before, moments(earlier)) if before is not None and earlier is not None else None
-    unfinished = view.question.last >= view.today
-    label = view.words.of(figure.label)
-    return timeline(view.words, label, figure.kind, every, values(rows, every), was, unfinished)
-
-
 def box(view: View, report: Report, rows: Rows) -> str:
     """A report's first rows."""
     words = view.words
-    body = table(view, report, rows, figures=report.figures[:_BOX_FIGURES], most=BOX_ROWS)
-    if report.over_time and rows:
-        share = next((name for name in report.figures if FIGURES[name].kind == "percent"), report.figures[0])
-        body = over_time(view, report, share, rows, None)
-    if report.name == "hours" and rows:
-        body = week(words, rows)
+    body = drawn(view, report, rows) or table(view, report, rows, figures=report.figures[:_BOX_FIGURES], most=BOX_ROWS)
     whole = view.at(report=report.name, tab=report.group).href()
     title = escape(words.of(report.title))
     return f"""<section class="box" aria-labelledby="box-{report.name}">
@@ -115,38 +101,49 @@ def downloads(view: View, report: Report) -> str:
     )
 
 
-def failed(view: View, report: Report, why: str) -> str:
-    """A box of a report that can't be answered now."""
-    title = escape(view.words.of(report.title))
+def bare(view: View, report: Report, body: str) -> str:
+    """A box of a report without an answer: a form that asks for more, or (`failed`) why there is none."""
+    title, about = escape(view.words.of(report.title)), escape(view.words.of(report.words))
     return (
         f'<section class="box" aria-labelledby="box-{report.name}"><header><h2 id="box-{report.name}">{title}</h2>'
-        f'</header><p class="empty">{escape(why)}</p></section>'
+        f"<p>{about}</p></header>{body}</section>"
     )
+
+
+def failed(view: View, report: Report, why: str) -> str:
+    return bare(view, report, f'<p class="empty">{escape(why)}</p>')
 
 
 def table(view: View, report: Report, rows: Rows, *, figures: Sequence[str], most: int) -> str:
     """Rows with their keys, which filter when clicked, and figures."""
     words = view.words
     if not rows:
-        return f'<p class="empty">{escape(words["nothing_here"])}</p>'
+        nothing = "nothing_filtered" if view.question.filters else "nothing_in_period"
+        return f'<p class="empty">{escape(words[nothing])}</p>'
     keys = [key for key in report.columns.values() if isinstance(key, Key)]
     lead = next((name for name in (report.order.split(" ")[0], *figures) if name in figures), "")
     lead = lead if lead and FIGURES[lead].kind == "count" else ""
     longest = max((row[lead] or 0 for row in rows), default=0) if lead else 0
     head = "".join(f'<th scope="col">{escape(words.of(key.label))}</th>' for key in keys)
+    ordered = ' aria-sort="descending"' if report.order.startswith(f"{lead} DESC") and lead else ""
     head += "".join(
-        f'<th scope="col" class="figure">{explained(words, FIGURES[name], report.name)}</th>' for name in figures
+        f'<th scope="col" class="figure{" lead" if name == lead else ""}"{ordered if name == lead else ""}>'
+        f"{explained(words, FIGURES[name], report.name)}</th>"
+        for name in figures
     )
     lines = []
     for row in rows[:most]:
         bar = _bar(row[lead] or 0, longest) if lead and longest else ""
         cells = ""
         for place, key in enumerate(keys):
-            text = _key(view, key, row[key.name])
+            text = _key(view, report.name, key, row[key.name])
             cells += f'<td class="key">{text}</td>' if place else f'<th scope="row" class="key">{bar}{text}</th>'
-        cells += "".join(f'<td class="figure">{_figure(view, name, row)}</td>' for name in figures)
+        cells += "".join(
+            f'<td class="figure{" lead" if name == lead else ""}">{_figure(view, name, row)}</td>' for name in figures
+        )
         lines.append(f"<tr>{cells}</tr>")
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+    several = ' class="several"' if len(keys) > 1 and lead else ""
+    return f"<table{several}><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
 
 
 def _bar(value: float, longest: float) -> str:
@@ -156,7 +153,7 @@ def _bar(value: float, longest: float) -> str:
     )
 
 
-def _key(view: View, key: Key, value: Any) -> str:
+def _key(view: View, report: str, key: Key, value: Any) -> str:
     words = view.words
     if key.kind != "text":
         return (
@@ -167,39 +164,18 @@ def _key(view: View, key: Key, value: Any) -> str:
     shown = escape(name)
     if not key.dimension:
         return f'<span title="{shown}">{shown}</span>'
-    there = view.filtered(key.dimension, text).at(report="", tab=view.tab).href()
+    where = report if is_of_rows(key.dimension) else ""
+    there = view.filtered(key.dimension, text).at(report=where, tab=view.tab).href()
     title = escape(words.say("filter_by", dimension=words.of(key.label), value=name))
     return f'<a href="{there}" title="{title}">{shown}</a>'
 
 
 def _figure(view: View, name: str, row: Mapping[str, Any]) -> str:
-    figure = FIGURES[name]
-    value = escape(view.words.value(row[name], figure.kind))
+    kind = "ratio" if row.get("timing") == "cls" and FIGURES[name].kind == "duration" else FIGURES[name].kind
+    value = escape(view.words.value(row[name], kind))
     if f"{name}_before" not in row:
         return value
-    return f"{value}<small>{escape(view.words.value(row[f'{name}_before'], figure.kind))}</small>"
-
-
-def week(words: Words, rows: Rows) -> str:
-    """The hours of the week: a cell each, darker with more, and its number for those who ask."""
-    known = {(int(row["weekday"]), int(row["hour"])): row["page_views"] for row in rows}
-    most = max(known.values(), default=0) or 1
-    days = words["weekdays"].split()
-    head = "".join(f'<th scope="col">{hour if hour % 3 == 0 else ""}<span>{hour}</span></th>' for hour in range(24))
-    lines = []
-    for number, day in enumerate(days, 1):
-        cells = ""
-        for hour in range(24):
-            value = known.get((number, hour), 0)
-            text = words.count(value)
-            cells += f'<td class="heat-{_heat(value, most)}" title="{day} {hour}:00, {text}"><span>{text}</span></td>'
-        lines.append(f'<tr><th scope="row">{day}</th>{cells}</tr>')
-    return f'<table class="week"><thead><tr><td></td>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
-
-
-def _heat(value: int, most: int) -> int:
-    """0 for none, then 1 to 8."""
-    return 0 if not value else 1 + min(7, 8 * value // (most + 1))
+    return f"{value}<small>{escape(view.words.value(row[f'{name}_before'], kind))}</small>"
 
 
 def reports_of(tab: str) -> list[Report]:

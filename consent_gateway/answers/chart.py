@@ -1,7 +1,7 @@
 """A figure over time as SVG: axes from zero, steps that people count in, and the same as a table below it.
 
 Nothing in it is styled inline. Places are percentages, so the text keeps its size at every width; only the line itself
-is stretched.
+is stretched. The axis is a picture of its own beside it, so that no line crosses its numbers.
 """
 
 from __future__ import annotations
@@ -47,12 +47,14 @@ def timeline(
     known = [value for value in [*values, *(before or [])] if value is not None]
     end, steps = top(max(known, default=0.0), kind)
     count = len(moments)
-    grid = []
-    for number in range(steps + 1):
-        y = 8 + _HEIGHT * (1 - number / steps)
-        text = words.value(end * number / steps, kind)
-        grid.append(f'<line x1="0" x2="100%" y1="{y:.1f}" y2="{y:.1f}" class="grid"/>')
-        grid.append(f'<text x="0" y="{y - 4:.1f}" class="tick">{escape(text)}</text>' if number else "")
+    heights = [8 + _HEIGHT * (1 - number / steps) for number in range(steps + 1)]
+    ticks = [_tick(words, end * number / steps, kind) for number in range(steps + 1)]
+    grid = [f'<line x1="0" x2="100%" y1="{y:.1f}" y2="{y:.1f}" class="grid"/>' for y in heights]
+    axis = "".join(
+        f'<text x="0" y="{y + 4:.1f}" class="tick">{escape(text)}</text>'
+        for y, text in zip(heights, ticks, strict=True)
+    )
+    wide = 7 * max(map(len, ticks)) + 10
     line = _lines(values, end, "line", area=True)
     was = _lines(before, end, "before", area=False) if before else ""
     dots = "".join(
@@ -73,15 +75,35 @@ def timeline(
     )
     summary = _summary(words, label, kind, moments, values)
     more = f" {words['unfinished']}" if unfinished else ""
-    return f"""<figure class="timeline">
-<svg height="{_HEIGHT + 8 + _FOOT}" role="img" aria-label="{escape(summary)}">
+    tall = _HEIGHT + 8 + _FOOT
+    return f"""<figure class="timeline"><div class="plot">
+<svg class="axis" width="{wide}" height="{tall}" aria-hidden="true">{axis}</svg>
+<svg class="lines" height="{tall}" role="img" aria-label="{escape(summary)}">
 {"".join(grid)}
 <svg x="0" y="8" width="100%" height="{_HEIGHT}" viewBox="0 0 {count} 100" preserveAspectRatio="none">{was}{line}</svg>
 {dots}{_labels(words, moments)}{hits}
-</svg>
+</svg></div>
 <details><summary>{escape(words["as_table"])}</summary>{_table(words, label, kind, moments, values, before)}</details>
 <figcaption>{escape(summary)}{escape(more)}</figcaption>
 </figure>"""
+
+
+def spark(words: Words, label: str, kind: str, moments: Sequence[str], values: Values) -> str:
+    """The same, small, in a row of a table: from zero, a share up to all."""
+    end = 1.0 if kind == "percent" else max([value for value in values if value is not None], default=0.0) or 1.0
+    summary = escape(_summary(words, label, kind, moments, values))
+    lines = _lines(values, end, "line", area=True)
+    return (
+        f'<svg class="spark" role="img" aria-label="{summary}" viewBox="0 0 {len(moments)} 100" '
+        f'preserveAspectRatio="none"><title>{summary}</title>{lines}</svg>'
+    )
+
+
+def _tick(words: Words, value: float, kind: str) -> str:
+    """A value at the axis: a share without decimals that say nothing."""
+    if kind == "percent" and round(100 * value, 6).is_integer():
+        return words.value(value, kind).replace(f"{words.decimal(0.1, 1)[1]}0", "")
+    return words.value(value, kind)
 
 
 def _y(value: float, end: float) -> float:

@@ -14,17 +14,19 @@ from starlette.routing import Route
 from ..access.guard import Guard, is_secure
 from ..access.people import Role
 from ..access.sessions import Person
+from ..config.policy_file import load
 from ..config.settings import Settings
 from ..record.own import OwnBrowser
 from ..rule.errors import ConfigError, StoreError
 from . import boxes, toolbar
 from .desk import Desk
+from .drawn import drawn, over_time
 from .frame import PAGE_HEADERS, document
 from .language import Words, choose
 from .privacy import PrivacyTab
 from .question import Filter, Question
 from .reports import ALL, REPORTS, Report
-from .view import OWN_NAMES, PRIVACY, TABS, View, look
+from .view import OWN_NAMES, PRIVACY, TABS, View, is_of_rows, look
 
 _FORM_NAMES = ("dimension", "operator", "value")
 _OVERVIEW = ("pages", "sources", "entry_pages", "channels", "countries", "devices", "browsers", "events")
@@ -37,6 +39,7 @@ class Dashboard:
     def __init__(self, settings: Settings, desk: Desk, guard: Guard, own: OwnBrowser, privacy: PrivacyTab) -> None:
         self._settings, self._desk, self._guard = settings, desk, guard
         self._own, self._privacy = own, privacy
+        self._purposes = load(settings.POLICY).purposes
 
     @property
     def routes(self) -> list[Route]:
@@ -45,7 +48,7 @@ class Dashboard:
     async def _page(self, request: Request) -> Response:
         person: Person = request.state.person
         query = request.query_params
-        words = choose(query.get("language", ""), request.headers.get("accept-language", ""))
+        words = self._with_purposes(choose(query.get("language", ""), request.headers.get("accept-language", "")))
         pairs = query.multi_items()
         asked = [pair for pair in pairs if pair[0] not in (*OWN_NAMES, *_FORM_NAMES)]
         try:
@@ -71,6 +74,11 @@ class Dashboard:
         body = f'{head}{toolbar.tabs(view)}<main id="main">{toolbar.tools(view)}{main}</main>{self._foot(view)}'
         return HTMLResponse(document(words, title, body, self._settings.PREFIX), headers=PAGE_HEADERS)
 
+    def _with_purposes(self, words: Words) -> Words:
+        """The policy's own purposes have its names."""
+        named = {f"purpose_{one.id}": one.names.get(words.language, one.id) for one in self._purposes}
+        return replace(words, interface=dict(words.interface) | named)
+
     def _main(self, view: View) -> str:
         if view.tab == PRIVACY:
             return self._privacy.render(view)
@@ -80,6 +88,8 @@ class Dashboard:
             top = self._top(view)
         except StoreError as error:
             return f'<p class="wrong" role="alert">{escape(view.words["store_away"])} {escape(str(error))}</p>'
+        except ConfigError as error:
+            return f'<p class="wrong" role="alert">{escape(view.words["wrong_question"])}: {escape(str(error))}</p>'
         if not top:
             return self._new_site(view)
         return f'{top}<div class="boxes">{"".join(self._box(view, report) for report in _reports(view.tab))}</div>'
@@ -96,7 +106,7 @@ class Dashboard:
         if earlier is not None:
             before = self._desk.ask("totals", earlier)[0]
             before_rows = self._desk.ask("overview", earlier)
-        line = boxes.over_time(view, REPORTS["overview"], view.figure, rows, before_rows)
+        line = over_time(view, REPORTS["overview"], view.figure, rows, before_rows)
         return f"{boxes.totals(view, now, before)}{line}"
 
     def _is_new(self, question: Question) -> bool:
@@ -107,8 +117,10 @@ class Dashboard:
 
     def _box(self, view: View, report: Report) -> str:
         if len(view.question.steps) < report.steps:
-            return boxes.failed(view, report, "").replace('<p class="empty"></p>', toolbar.steps_form(view))
-        limit = boxes.PAGE_ROWS if report.over_time or report.whole or report.name == "hours" else boxes.BOX_ROWS
+            return boxes.bare(view, report, toolbar.steps_form(view))
+        if report.ledger and _of_visitors(view):
+            return boxes.failed(view, report, view.words["no_visitors_on_record"])
+        limit = boxes.DRAWN_ROWS if report.over_time or report.whole or report.name == "hours" else boxes.BOX_ROWS
         try:
             rows = self._desk.ask(report.name, replace(view.question, compare="", limit=limit))
         except (StoreError, ConfigError) as error:
@@ -118,13 +130,14 @@ class Dashboard:
     def _report(self, view: View, report: Report) -> str:
         """One report whole: every figure, all rows, the sum, and what they are compared with."""
         words = view.words
+        if report.ledger and _of_visitors(view):
+            return boxes.failed(view, report, words["no_visitors_on_record"])
         question = replace(view.question, limit=boxes.PAGE_ROWS)
         form = toolbar.steps_form(view) if report.name in _EMPTY_STEPS else ""
         body = ""
         if len(question.steps) >= report.steps:
             rows = self._desk.ask(report.name, question)
-            if report.over_time and rows:
-                body = boxes.over_time(view, report, report.figures[0], rows, None)
+            body = drawn(view, report, rows)
             body += boxes.table(view, report, rows, figures=report.figures, most=boxes.PAGE_ROWS)
         back = view.at(report="").href()
         return f"""<article class="report"><header><h2>{escape(words.of(report.title))}</h2>
@@ -142,8 +155,8 @@ class Dashboard:
     def _foot(self, view: View) -> str:
         words = view.words
         days = words.days(view.question.first, view.question.last)
-        zone = escape(view.question.zone.key)
-        return f'<footer class="foot"><p>{escape(days)}, {zone}. {escape(words["foot"])}</p></footer>'
+        about = "" if view.tab == PRIVACY else escape(f"{days}, {view.question.zone.key}. ")
+        return f'<footer class="foot"><p>{about}{escape(words["foot"])}</p></footer>'
 
     def _apology(self, words: Words, why: str) -> Response:
         link = f'<a href="{self._settings.PREFIX}/dashboard">{escape(words["start_again"])}</a>'
@@ -151,6 +164,11 @@ class Dashboard:
             f'<main class="sign-in"><h1>{escape(words["wrong_question"])}</h1><p>{escape(why)}</p><p>{link}</p></main>'
         )
         return HTMLResponse(document(words, words["wrong_question"], body, self._settings.PREFIX), 422, PAGE_HEADERS)
+
+
+def _of_visitors(view: View) -> bool:
+    """Is something asked that the ledger, which knows of no visitors, can't tell?"""
+    return any(not is_of_rows(one.dimension) for one in view.question.filters)
 
 
 def _reports(tab: str) -> list[Report]:

@@ -71,7 +71,7 @@ class Desk:
         rows = self.read(lambda client: self._ask(client, report, question))
         if before is None:
             return rows
-        return beside(report, rows, self.read(lambda client: self._ask(client, report, before)))
+        return beside(report, rows, self.read(lambda client: self._ask(client, report, before)), question)
 
     def total(self, name: str, question: Question) -> dict[str, Any]:
         """The figures of all rows of a report together; empty where they don't add up."""

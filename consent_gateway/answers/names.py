@@ -9,8 +9,11 @@ import json
 from functools import cache
 from pathlib import Path
 
+from .figures import FIGURES
 from .language import Words
 
+# keys whose values are words of ours
+_WORDED = ("channel", "device", "figure", "timing", "term", "consent", "notice_language")
 _FILE = Path(__file__).parent / "words" / "names.json"
 
 
@@ -23,9 +26,14 @@ def named(words: Words, key: str, text: str) -> str:
             return _names(words.language, "country").get(text.upper(), text)
         case "language":
             return _language(words, text)
+        case "purpose":
+            return words.interface.get(f"purpose_{text}", text)
+        case "figure" if text in FIGURES:
+            return words.of(FIGURES[text].label)
         case "weekday" if text in "1234567" and len(text) == 1:
             return words["weekdays"].split()[int(text) - 1]
-    return words.interface.get(f"value_{text}", text) if text.isidentifier() else text
+    known = f"{key}_{text}" if key in _WORDED else "value_other" if text == "other" else ""
+    return words.interface.get(known, text)
 
 
 def _language(words: Words, tag: str) -> str:

@@ -50,11 +50,17 @@ def _part(words: Words, part: Part) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    first = "".join(f'<th scope="col">{escape(text)}</th>' for text in head)
+    numbers = {place for place in range(1, len(head)) if all(_is_number(row[place]) for row in rows)}
+    marks = ['class="number"' if place in numbers else "" for place in range(len(head))]
+    first = "".join(f'<th scope="col" {mark}>{escape(text)}</th>' for text, mark in zip(head, marks, strict=True))
     lines = "".join(
         f'<tr><th scope="row" class="key"><span>{escape(row[0])}</span></th>'
-        + "".join(f"<td>{escape(text)}</td>" for text in row[1:])
+        + "".join(f"<td {mark}>{escape(text)}</td>" for text, mark in zip(row[1:], marks[1:], strict=True))
         + "</tr>"
         for row in rows
     )
     return f"<table><thead><tr>{first}</tr></thead><tbody>{lines}</tbody></table>"
+
+
+def _is_number(text: str) -> bool:
+    return text[:1].isdecimal() and all(char.isdecimal() or char in ".,\u202f" for char in text)

@@ -25,6 +25,7 @@ INTERVALS = ("minute", "hour", "day", "week", "month")
 COMPARISONS = ("previous", "year")
 _MOST_POINTS = 2000  # on a time line
 _A_DAY = {"minute": 1440, "hour": 24}
+_STEPS = {"hour": ("%Y-%m-%dT%H:00", 3600), "minute": ("%Y-%m-%dT%H:%M", 60)}
 _YEARS = range(1971, 2100)
 _FILTER = re.compile(r"([a-z_]+|prop\.[^=!~^]+)(!?[=~^])(.*)", re.DOTALL)
 _NAMES = ("site", "from", "to", "bots", "limit", "filter", "interval", "compare", "step")
@@ -147,6 +148,19 @@ class Question:
             return None
         shift = timedelta(days=self.days if self.compare == "previous" else 364)
         return replace(self, first=self.first - shift, last=self.last - shift, compare="", limit=MOST_ROWS)
+
+    def moments(self) -> list[str]:
+        """Every moment of its time line, as the reports write them: those without rows too."""
+        if self.interval in _STEPS:
+            form, step = _STEPS[self.interval]
+            seconds = range(self.start // 1000, self.end // 1000, step)
+            return list(dict.fromkeys(datetime.fromtimestamp(second, self.zone).strftime(form) for second in seconds))
+        found: dict[str, None] = {}
+        for number in range(self.days):
+            day = self.first + timedelta(days=number)
+            start = day - timedelta(days=day.weekday()) if self.interval == "week" else day
+            found[str(start.replace(day=1) if self.interval == "month" else start)] = None
+        return list(found)
 
     def query(self) -> list[tuple[str, str]]:
         """The same as the names and values of a query string, which `parse` reads back."""

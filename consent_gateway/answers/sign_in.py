@@ -50,7 +50,9 @@ class SignIn:
         words = _words(request)
         form_cookie = _form_cookie(request) or secrets.token_urlsafe(16)
         target = self._target(request)
+        language = request.query_params.get("language", "")
         here = f"{self._prefix}/sign-in?next={quote(target, safe='')}"
+        here += f"&language={words.language}" if language[:2] == words.language else ""
         error = f'<p class="wrong" role="alert">{escape(words[wrong])}</p>' if wrong else ""
         body = f"""<main class="sign-in">
 <h1>{escape(words["sign_in_title"])}</h1>

@@ -10,7 +10,8 @@ from .dimensions import DIMENSIONS
 from .language import LANGUAGES, load
 from .names import named
 from .question import COMPARISONS, INTERVALS, Filter
-from .view import PERIODS, PRIVACY, View
+from .reports import ALL
+from .view import PERIODS, PRIVACY, View, is_of_rows
 
 _KEYS = {"today": "d", "week": "w", "month": "m", "quarter": "q", "year": "y"}
 _LANGUAGE_NAMES = {"nl": "Nederlands", "fr": "Français", "de": "Deutsch", "en": "English"}
@@ -57,7 +58,7 @@ def header(view: View, sites: frozenset[str], form_token: str, *, is_out: bool) 
     return f"""<header class="top" data-query="{here}">
 {choice}
 <p class="live" data-live="{escape(view.prefix)}/stats/live?site={site}"
- data-words="{escape(words["live_words"])}" aria-live="off"></p>
+ data-one="{escape(words["live_one"])}" data-other="{escape(words["live_other"])}" aria-live="off"></p>
 <details class="menu right"><summary>{who}</summary><div>
 <p>{escape(words[f"role_{person.role}"])}</p>{own}{leave}
 <nav aria-label="{escape(words["language"])}">{languages}</nav>
@@ -142,9 +143,12 @@ def _filters(view: View) -> str:
         f'aria-label="{escape(words.say("remove_filter", filter=says(view, one)))}">×</a></li>'
         for number, one in enumerate(view.question.filters)
     )
+    own = {key.dimension for key in ALL[view.report].keys} if view.report else set()
     listed = f'<ul class="chips" aria-label="{escape(words["filters"])}">{chips}</ul>' if chips else ""
     options = "".join(
-        f'<option value="{name}">{escape(words.of(one.label))}</option>' for name, one in DIMENSIONS.items()
+        f'<option value="{name}">{escape(words.of(one.label))}</option>'
+        for name, one in DIMENSIONS.items()
+        if not is_of_rows(name) or name in own
     )
     operators = "".join(f'<option value="{sign}">{escape(words[name])}</option>' for sign, name in _OPERATORS)
     return f"""{listed}<details class="menu">

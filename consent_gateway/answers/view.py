@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from html import escape
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
 from ..access.people import Role
 from ..access.sessions import Person
+from .dimensions import find
 from .language import LANGUAGES, Words
 from .question import Filter, Question
 from .reports import ALL, GROUPS, REPORTS
@@ -48,7 +48,8 @@ class View:
 
     def path(self, *, anchor: str = "") -> str:
         """The address of this view, with no more in it than it needs."""
-        pairs = [pair for pair in self.question.query() if pair[0] != "interval" or self.interval_asked]
+        asked = replace(self.question, filters=_fitting(self.question, self.report))
+        pairs = [pair for pair in asked.query() if pair[0] != "interval" or self.interval_asked]
         pairs += [("tab", self.tab)] if self.tab != TABS[0] and not self.report else []
         pairs += [("report", self.report)] if self.report else []
         pairs += [("figure", self.figure)] if self.figure != CHARTED[0] else []
@@ -93,7 +94,7 @@ def look(pairs: list[tuple[str, str]], question: Question, words: Words, person:
     report = report if report in ALL else ""
     tab = named.get("tab", "")
     view = View(
-        question,
+        replace(question, filters=_fitting(question, report)),
         words,
         person,
         prefix,
@@ -106,30 +107,20 @@ def look(pairs: list[tuple[str, str]], question: Question, words: Words, person:
     return view.asking()
 
 
+def _fitting(question: Question, report: str) -> tuple[Filter, ...]:
+    """Without those that are about another report's own rows: where its keys are not, they say nothing."""
+    keys = {key.dimension for key in ALL[report].keys} if report else set()
+    return tuple(one for one in question.filters if not is_of_rows(one.dimension) or one.dimension in keys)
+
+
+def is_of_rows(dimension: str) -> bool:
+    """Does a filter on it choose rows of one report, and no visitors, events or visits?"""
+    found = find(dimension)
+    return found is not None and found.level == "key"
+
+
 def interval_for(days: int) -> str:
     """The interval that suits so many days."""
     if days <= _FINE_DAYS:
         return "hour"
     return "day" if days <= _DAYS else "week" if days <= _WEEKS else "month"
-
-
-def moments(question: Question) -> list[str]:
-    """Every moment of a question's time line, as the reports write them: those without rows too."""
-    first, last, interval = question.first, question.last, question.interval
-    if interval in ("hour", "minute"):
-        return _clock(question.start, question.end, question.zone, 3600 if interval == "hour" else 60)
-    found: list[str] = []
-    day = first
-    while day <= last:
-        start = day - timedelta(days=day.weekday()) if interval == "week" else day
-        start = day.replace(day=1) if interval == "month" else start
-        if not found or found[-1] != str(start):
-            found.append(str(start))
-        day += timedelta(days=1)
-    return found
-
-
-def _clock(start: int, end: int, zone: ZoneInfo, step: int) -> list[str]:
-    form = "%Y-%m-%dT%H:00" if step == 3600 else "%Y-%m-%dT%H:%M"
-    seconds = range(start // 1000, end // 1000, step)
-    return list(dict.fromkeys(datetime.fromtimestamp(second, zone).strftime(form) for second in seconds))

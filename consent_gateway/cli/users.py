@@ -186,4 +186,4 @@ def _show(head: list[str], rows: Iterable[list[str]], empty: str) -> None:
 
 def _plain(text: str) -> str:
     """Without what a terminal would take for a command."""
-    return "".join(char if char.isprintable() else "?" for char in text).replace("[", r"\[")
+    return "".join(char if char.isprintable() else "?" for char in text)

@@ -6,6 +6,7 @@ Each answer is the same for every kind of caller and says in words what was refu
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import time
 from collections.abc import Awaitable, Callable
@@ -33,6 +34,8 @@ from .visitor import VISITOR_ROUTES, Visitor
 from .wire import MAX_FORM, problem
 
 GPC, KEYS = "/.well-known/gpc.json", "/.well-known/cg-keys.json"  # at the site's root
+log = logging.getLogger("consent_gateway")
+
 WELL_KNOWN = frozenset({GPC, KEYS})
 _EVENT_TYPES = ("application/json", "text/plain")
 _ROUTES = {
@@ -47,7 +50,7 @@ _ROUTES = {
     "/metrics": "GET",
 }
 # answered by the back office, below its /public
-_OFFICE = re.compile(r"/stats/[a-z_]{1,40}|/dashboard(/[0-9a-f]{16}\.(css|js))?|/sign-(in|out)|/own")
+_OFFICE = re.compile(r"/stats/[a-z_]{1,40}|/dashboard(/[0-9a-f]{16}\.(css|js))?|/sign-(in|out)|/own|/openapi\.json")
 _ROLES = ("owner", "viewer")
 Authorize = Callable[[Scope], Awaitable[str | None]]
 """Who asks, by the site's own sign-in: `"owner"`, `"viewer"`, either with a name for the audit log (`"owner:ann"`), or
@@ -231,9 +234,18 @@ class Endpoints:
             "Authorization": request.headers.get("authorization", ""),
         }
         if self._authorize is not None:
-            told = await self._authorize(request.scope)
-            headers["X-Person"] = quote(told, safe=":") if told and told.partition(":")[0] in _ROLES else "none"
+            headers["X-Person"] = await _named(self._authorize, request.scope)
         return {name: value for name, value in headers.items() if value}
+
+
+async def _named(authorize: Authorize, scope: Scope) -> str:
+    """Whom the site's own function names. A fault of it opens nothing, and is the site's to see in its log."""
+    try:
+        told = await authorize(scope)
+    except Exception:
+        log.exception("authorize failed, so nobody is let in")
+        return "none"
+    return quote(told, safe=":") if isinstance(told, str) and told.partition(":")[0] in _ROLES else "none"
 
 
 def _is_for_pages(path: str) -> bool:

@@ -125,12 +125,15 @@ def test_what_it_is_compared_with_stands_beside(client: Client, known: list[traf
     for name in ("pages", "overview"):
         report = REPORTS[name]
         now, then = ask(client, report, asked), ask(client, report, before)
-        rows = beside(report, now, then)
+        rows = beside(report, now, then, asked)
         assert then == plain.answer(name, known, before)
         for number, row in enumerate(rows):
             same = [old for old in then if old.get("path") == row.get("path")]
             expected = then[number] if name == "overview" else (same or [{}])[0]
             assert {f: row[f"{f}_before"] for f in report.figures} == {f: expected.get(f) for f in report.figures}
+    lines = [{"period": f"2026-10-{day}"} | dict.fromkeys(REPORTS["overview"].figures, day) for day in range(23, 31)]
+    few = beside(REPORTS["overview"], [lines[5], lines[7]], [lines[0], lines[3]], asked)
+    assert [row["visitors_before"] for row in few] == [None, 26], "of the same place in their days, not of their list"
     year = question(("compare", "year")).before()
     assert year is not None and (asked.first - year.first).days % 7 == 1 and year.first.year == 2025
 

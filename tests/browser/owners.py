@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -47,8 +48,9 @@ PLACES = (
 FUNNEL = "&".join(f"step={step}" for step in ("/", "/workshop", "/cart", "event:signup"))
 _FILL = """
 import json, sys
-from consent_gateway.store import client, schema
+from consent_gateway.store import client, consents, schema
 from tests.answers import traffic
+records = json.loads(sys.stdin.readline())
 connected = client.connect(sys.argv[1])
 schema.apply(connected, zone="Europe/Brussels")
 by_month = {}
@@ -57,30 +59,43 @@ for line in sys.stdin:
     by_month.setdefault(traffic.month(row), []).append(row)
 for rows in by_month.values():
     traffic.insert(connected, rows)
+for statement in consents.statements(days=1000):
+    connected.command(statement)
+traffic.insert_records(connected, records)
 connected.close()
 """
 
 
-def rows(days: int = 45) -> Iterator[traffic.Row]:
-    """The traffic of the days until now, more of it during the day than at night."""
+def fill(site: Site, days: int = 45) -> None:
+    """Bring the traffic of the days until now into a site's store, before it starts."""
     now = datetime.now(ZoneInfo("Europe/Brussels"))
-    kept = {name: getattr(traffic, name) for name in ("FIRST", "LAST", "PATHS", "ORIGINS", "PLACES")}
-    traffic.FIRST, traffic.LAST = now.date() - timedelta(days=days), now.date()
-    traffic.PATHS, traffic.ORIGINS, traffic.PLACES = PATHS, ORIGINS, PLACES  # type: ignore[assignment]
+    ours = {"FIRST": now.date() - timedelta(days=days), "LAST": now.date(), "PATHS": PATHS, "ORIGINS": ORIGINS}
+    ours |= {"PLACES": PLACES}
+    kept = {name: getattr(traffic, name) for name in ours}
     try:
-        made = (row for row in traffic.made(a_day=70) if row["ms"] < now.timestamp() * 1000)
-        yield from (row | {"site": SITE} for row in made)
+        for name, value in ours.items():
+            setattr(traffic, name, value)
+        lines = [json.dumps([row | {"site": SITE} for row in traffic.records(a_day=14)])]
+        lines += map(json.dumps, filter(lambda row: row["ms"] < now.timestamp() * 1000, awake(traffic.made(a_day=70))))
     finally:
         for name, value in kept.items():
             setattr(traffic, name, value)
-
-
-def fill(site: Site) -> None:
-    """Bring the traffic into a site's store, before it starts."""
-    lines = "\n".join(map(json.dumps, rows()))
-    line = [sys.executable, "-c", _FILL, site.dsn]
     site.data_dir.mkdir(parents=True, exist_ok=True)
-    subprocess.run(line, input=lines, text=True, check=True, cwd=ROOT, env=site.environment)
+    line = [sys.executable, "-c", _FILL, site.dsn]
+    subprocess.run(line, input="\n".join(lines), text=True, check=True, cwd=ROOT, env=site.environment)
+
+
+def awake(rows: Sequence[traffic.Row]) -> Iterator[traffic.Row]:
+    """The same on our site, most of it by day, and less of it on a weekend."""
+    chance, later = Random(5), {}
+    for row in rows:
+        visitor = row.get("visitor", 0)
+        day = datetime.fromtimestamp(row["ms"] / 1000, UTC)
+        if visitor not in later:
+            hour = chance.choice((0, 6, 7, 8, 8, 9, 9, 11, 12, 13, 14, 17, 18, 19))
+            later[visitor] = -1 if day.weekday() > 4 and chance.random() < 0.4 else hour if day.hour < 4 else 0
+        if later[visitor] >= 0:
+            yield row | {"site": SITE, "ms": row["ms"] + later[visitor] * 3_600_000}
 
 
 def take_all(browser: Browser, home: Path, only: Sequence[str] = ()) -> None:

@@ -97,7 +97,9 @@
         const answer = await fetch(line.dataset.live, { credentials: "same-origin" });
         if (answer.ok) {
           const row = (await answer.json()).rows.find((row) => row.minutes === 5);
-          line.textContent = line.dataset.words.replace("{visitors}", row ? row.visitors.toLocaleString(document.documentElement.lang) : "0");
+          const visitors = row ? row.visitors : 0, language = document.documentElement.lang;
+          const words = new Intl.PluralRules(language).select(visitors) === "one" ? line.dataset.one : line.dataset.other;
+          line.textContent = words.replace("{visitors}", visitors.toLocaleString(language));
         }
       } catch { /* away: tried again */ }
     }
