@@ -117,7 +117,7 @@ class Desk:
             return self._read_all(scope, headers)
         hops = [found[self._believed].decode("latin-1")] if plan.believes else []
         prefetch = any(b"prefetch" in found[name].lower() for name in plan.prefetches) if plan.prefetches else False
-        return self._arrival(scope, found.get, found.get(b"cookie"), hops, plan.forwards, prefetch)
+        return self._arrival(scope, found.get, found.get(b"cookie", b""), hops, plan.forwards, prefetch)
 
     def _read_all(self, scope: Scope, headers: list[tuple[bytes, bytes]]) -> Arrival:
         """Header by header. If each came once, the next request with these names is read by the plan."""
@@ -146,10 +146,10 @@ class Desk:
             if len(self._plans) >= _MOST_PLANS:
                 self._plans.clear()
             self._plans[names] = _Plan(tuple(forwards), bool(hops), tuple(prefetches))
-        return self._arrival(scope, found.get, found.get(b"cookie"), hops, forwards, prefetch)
+        return self._arrival(scope, found.get, found.get(b"cookie", b""), hops, forwards, prefetch)
 
     def _arrival(
-        self, scope: Scope, get: Callable[[bytes], bytes | None], cookie: bytes | None, hops: list[str],
+        self, scope: Scope, get: Callable[..., bytes], cookie: bytes, hops: list[str],
         forwards: Sequence[int], prefetch: bool,
     ) -> Arrival:  # fmt: skip
         client = scope.get("client")
@@ -161,22 +161,22 @@ class Desk:
             if peer and len(self._proxies) < _MOST_PROXIES and parse(peer) in self._trusted:
                 self._proxies.add(peer)  # a proxy of ours; no visitor's address is ever remembered
         secure = scope.get("scheme", "http") in _SECURE
-        if not secure and (proto := get(b"x-forwarded-proto")):
+        if not secure and (proto := get(b"x-forwarded-proto", b"")):
             secure = proto.rpartition(b",")[2].strip().lower() == b"https" and self._trusts(peer)
         return Arrival(
-            _text(get(b"host")),
-            _text(get(b"user-agent")),
-            _text(get(b"referer")),
-            _text(get(b"accept-language")),
-            _text(get(b"origin")),
-            _text(get(b"sec-fetch-site")),
-            _text(get(b"content-type")),
-            _text(get(b"authorization")),
-            _text(cookie),
-            (get(b"sec-gpc") or b"").strip() == b"1",
-            (get(b"dnt") or b"").strip() == b"1",
+            get(b"host", b"").decode("latin-1"),
+            get(b"user-agent", b"").decode("latin-1"),
+            get(b"referer", b"").decode("latin-1"),
+            get(b"accept-language", b"").decode("latin-1"),
+            get(b"origin", b"").decode("latin-1"),
+            get(b"sec-fetch-site", b"").decode("latin-1"),
+            get(b"content-type", b"").decode("latin-1"),
+            get(b"authorization", b"").decode("latin-1"),
+            cookie.decode("latin-1"),
+            get(b"sec-gpc", b"").strip() == b"1",
+            get(b"dnt", b"").strip() == b"1",
             prefetch,
-            get(b"sec-fetch-dest") == b"empty",
+            get(b"sec-fetch-dest", b"") == b"empty",
             address,
             secure,
             forwards,
@@ -214,10 +214,6 @@ class Desk:
             if len(self._kinds) < _MOST_NAMES and len(name) <= _LONGEST_NAME:
                 self._kinds[name] = kind
         return kind
-
-
-def _text(value: bytes | None) -> str:
-    return value.decode("latin-1") if value else ""
 
 
 def _names_an_address(name: bytes) -> bool:

@@ -32,9 +32,10 @@ from ..rule.consent import Action, Consent, Status, choose
 from ..rule.pseudonym import person
 from ..rule.purposes import ANALYTICS, MEASUREMENT, LegalBasis
 from .arrival import Arrival
+from .caching import VARY
 from .done import Done
 from .late import Late, Lot
-from .middleware import VARY, Edge
+from .middleware import Edge
 from .script import DIGEST
 from .wire import MAX_CHOICE, WireChoice, faults, problem
 

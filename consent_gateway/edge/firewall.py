@@ -13,8 +13,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Literal
 
-from starlette.datastructures import MutableHeaders
-
 from ..config.policy import Policy, PolicyCookie
 from ..enrich.path import scrub_text
 from ..record.books import COOKIE, Books
@@ -76,11 +74,10 @@ class Firewall:
             known = self._known = (self._whole.changes_at(now), policy, Declared(policy))
         return known
 
-    def look(self, headers: MutableHeaders, site: str, consent: Consent) -> bool:
+    def look(self, raw: list[Header], site: str, consent: Consent) -> bool:
         """Judge the cookies of a response, and take away what may not be set. True when the response is now this
         visitor's alone, because another's would set others."""
-        raw = headers.raw
-        if self._mode == "off" or not any(name.lower() == b"set-cookie" for name, _ in raw):
+        if self._mode == "off":
             return False
         _, policy, declared = self._in_force()
         kept: list[Header] = []

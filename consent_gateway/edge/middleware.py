@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import PurePosixPath
+from typing import Any
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..config.notices import Notices
@@ -28,52 +27,61 @@ from ..rule.page import PAGE_VIEW, page_type
 from ..rule.pseudonym import person
 from ..rule.purposes import BASES, LegalBasis
 from .arrival import Arrival, Desk
+from .caching import Answer
 from .firewall import Firewall, permitted
 from .limits import Limits
 from .recorder import Recorder
 
-VARY = "Cookie, Sec-GPC, DNT"
+_STRICTEST = Consent(objection=True)
 
 
 class SeenConsent:
     """What the site sees as `scope["consent"]`. Asking it anything makes the response private to this visitor."""
 
-    __slots__ = ("_bases", "_consent", "_real", "was_read")
+    __slots__ = ("_bases", "_closed", "_consent", "was_read")
 
-    def __init__(self, consent: Consent, bases: Mapping[str, LegalBasis] = BASES) -> None:
-        self._consent = self._real = consent
-        self._bases = bases
-        self.was_read = False
+    def __init__(
+        self, consent: Consent | Callable[[], Consent], bases: Mapping[str, LegalBasis] | Callable[[], Any] = BASES
+    ) -> None:
+        self._consent, self._bases = consent, bases
+        self._closed = self.was_read = False
+
+    @property
+    def consent(self) -> Consent:
+        """As it is, for ourselves: found when somebody asks for the first time, since most pages never do."""
+        if not isinstance(self._consent, Consent):
+            self._consent = self._consent()
+        return self._consent
 
     def close(self) -> None:
         """The response has started, and may be kept for others: until it is out, the strictest answer for everybody."""
-        if not self.was_read:
-            self._consent = Consent(objection=True)
+        self._closed = not self.was_read
 
     def reopen(self) -> None:
         """The response is out; a background task may ask again."""
-        self._consent = self._real
+        self._closed = False
+
+    def _read(self) -> Consent:
+        self.was_read = True
+        return _STRICTEST if self._closed else self.consent
 
     def permits(self, purpose: str) -> bool:
         """May data of this visitor be used for this purpose of the policy, given its legal basis?"""
-        self.was_read = True
-        return permitted(self._bases, self._consent, purpose)
+        bases = self._bases if isinstance(self._bases, Mapping) else self._bases()
+        return permitted(bases, self._read(), purpose)
 
     @property
     def status(self) -> str:
         """`unknown`, `given`, `refused`, `withdrawn`, `expired` or `invalidated`."""
-        self.was_read = True
-        return self._consent.status.value
+        return self._read().status.value
 
     @property
     def objection(self) -> bool:
-        self.was_read = True
-        return self._consent.objection
+        return self._read().objection
 
     @property
     def granted(self) -> frozenset[str]:
-        self.was_read = True
-        return self._consent.granted
+        return self._read().granted
 
 
 @dataclass
@@ -158,10 +166,9 @@ async def serve_site(edge: Edge, app: ASGIApp, scope: Scope, receive: Receive, s
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
-            # a copy: the site may keep this list for its next visitor, and may have made it of anything iterable; in
-            # small letters, as ASGI has them, because Django writes `Content-Type`
-            message = {**message, "headers": [(name.lower(), value) for name, value in message.get("headers", ())]}
-            visit.answering(message)
+            answer = Answer(message.get("headers", ()))
+            visit.answering(answer, message["status"])
+            message = {**message, "headers": answer.headers}
         await send(message)
         if message["type"] == "http.response.body" and not message.get("more_body"):
             visit.seen.reopen()
@@ -179,7 +186,7 @@ async def serve_site(edge: Edge, app: ASGIApp, scope: Scope, receive: Receive, s
 class _Visit:
     """One request to the site, from its arrival to its page view."""
 
-    __slots__ = ("_arrival", "_at", "_consent", "_edge", "_kind", "_root", "_server_ms", "_site", "_start", "_status",
+    __slots__ = ("_arrival", "_at", "_edge", "_kind", "_root", "_server_ms", "_site", "_start", "_status",
                  "_view_id", "seen", "shown")  # fmt: skip
 
     def __init__(self, edge: Edge, scope: Scope) -> None:
@@ -188,12 +195,11 @@ class _Visit:
         self._arrival = arrival = edge.desk.read(scope)
         self._site = edge.site_of(arrival.host)
         self._at = int(time.time() * 1000)
-        self._consent = edge.in_force(arrival, self._site, now=self._at)
         self._root = scope.get("root_path", "")
         self._kind: str | None = None
         self._status = self._view_id = 0
         self._server_ms = 0.0
-        self.seen = SeenConsent(self._consent, edge.terms.policy(self._at).bases)
+        self.seen = SeenConsent(self._find_consent, self._find_bases)
         settings = edge.settings
         self.shown: Scope = scope
         if settings.SCRUB_SCOPE:
@@ -202,28 +208,36 @@ class _Visit:
             edge.desk.scrub(scope, arrival)
         scope["consent"] = self.shown["consent"] = self.seen
 
-    def answering(self, message: Message) -> None:
+    def _find_consent(self) -> Consent:
+        try:
+            return self._edge.in_force(self._arrival, self._site, now=self._at)
+        except Exception as error:
+            self._edge.recorder.faults.say(error)
+            return _STRICTEST
+
+    def _find_bases(self) -> Mapping[str, LegalBasis]:
+        return self._edge.terms.policy(self._at).bases
+
+    def answering(self, answer: Answer, status: int) -> None:
         """The response starts: is it a page view, and is it this visitor's alone?"""
         try:
-            headers = MutableHeaders(raw=message["headers"])
-            if self._edge.firewall.look(headers, self._site, self._consent) or self.seen.was_read:
-                headers["Cache-Control"] = "private, no-store"
-                headers.add_vary_header(VARY)
-                make_private(headers)
-            self._status = message["status"]
+            seen, edge = self.seen, self._edge
+            if (answer.sets_cookies and edge.firewall.look(answer.headers, self._site, seen.consent)) or seen.was_read:
+                answer.keep_for_this_visitor()
+            self._status = status
             self._server_ms = (time.perf_counter() - self._start) * 1000
-            html = _is_html(headers.get("content-type", ""), self._status)
+            html = answer.is_html(status)
             kind = self._page_type(html)
-            if kind == PAGE_VIEW and not shared_may_keep(headers):
-                make_private(headers)  # it carries this view's id
+            if kind == PAGE_VIEW and not answer.shared_may_keep:
+                answer.make_private()  # it carries this view's id
                 self._view_id = int.from_bytes(process.random_bytes(8), "big") or 1
-                headers.append("Server-Timing", f'cg;desc="{self._view_id:016x}"')
+                answer.headers.append((b"server-timing", b'cg;desc="%016x"' % self._view_id))
             elif kind == PAGE_VIEW:
                 kind = None  # the script counts it: a shared cache will answer without us
-            elif html and self._arrival.is_visit:
-                headers.append("Server-Timing", f'cg;desc="{self._status}"')  # no view: nor is it one to the script
-            if not _told(headers) & {"private", "no-store"}:
-                self.seen.close()  # too late to ask: what follows may go to everybody
+            elif html and self._arrival.is_visit:  # no view: nor is it one to the script
+                answer.headers.append((b"server-timing", b'cg;desc="%d"' % status))
+            if answer.is_shared:
+                seen.close()  # too late to ask: what follows may go to everybody
             self._kind = kind
         except Exception as error:
             self._edge.recorder.faults.say(error)
@@ -257,19 +271,19 @@ class _Visit:
             if edge.limits.events.take(arrival.address, self._site):
                 edge.recorder.count_dropped(self._site, DropReason.RATE)
                 return
-            query = scope["query_string"].decode("latin-1")
+            query = scope["query_string"]
             seen = Observation(
                 self._site,
                 kind,
                 self._at,
                 self._at,
-                f"http://{arrival.host}{scope['path']}?{query}",
+                f"http://{arrival.host}{scope['path']}" + (f"?{query.decode('latin-1')}" if query else ""),
                 host=arrival.host.partition(":")[0],
                 address=arrival.address,
                 user_agent=arrival.user_agent,
                 referrer=arrival.referrer,
                 language=arrival.language,
-                consent=self._consent,
+                consent=self.seen.consent,
                 view_id=self._view_id,
                 route=route_template(scope, self._root),
                 http_status=self._status,
@@ -278,40 +292,6 @@ class _Visit:
             edge.recorder.record_view(seen)
         except Exception as error:
             edge.recorder.faults.say(error)
-
-
-def _is_html(content_type: str, status: int) -> bool | None:
-    """Was the answer HTML? `None` where its type does not say: a 304 has none, and the plain "Not Found" of a framework
-    stands for the page that was asked for."""
-    if content_type.startswith("text/html"):
-        return True
-    if (not content_type and status == 304) or (content_type.startswith("text/plain") and status >= 400):
-        return None
-    return False
-
-
-def shared_may_keep(headers: MutableHeaders) -> bool:
-    """May a shared cache answer with this response without asking us (RFC 9111 section 3)?"""
-    told = _told(headers)
-    if told & {"private", "no-store", "no-cache"} or "s-maxage=0" in told:
-        return False
-    ages = {part for part in told if part.startswith(("s-maxage=", "max-age="))}
-    fresh = any(not age.endswith("=0") for age in ages)
-    return fresh or "public" in told or (not ages and "expires" in headers)
-
-
-def make_private(headers: MutableHeaders) -> None:
-    """No shared cache may keep this response, nor a content network that is told by a header of its own (RFC 9213)."""
-    told = headers.get("cache-control", "")
-    if not _told(headers) & {"private", "no-store"}:
-        headers["Cache-Control"] = f"{told}, private" if told else "private"
-    for name in {name.lower() for name in headers}:
-        if name.endswith("-cache-control") or name == "surrogate-control":
-            del headers[name]
-
-
-def _told(headers: MutableHeaders) -> set[str]:
-    return {part.strip().lower() for value in headers.getlist("cache-control") for part in value.split(",")}
 
 
 def route_template(scope: Scope, root: str) -> str:
@@ -331,6 +311,8 @@ def without_root(scope: Scope) -> str:
     """The path below the `root_path` that the server or a mount set."""
     path: str = scope["path"]
     root: str = scope.get("root_path", "")
-    if root and path.startswith(root) and PurePosixPath(path).is_relative_to(root):
-        return path[len(root) :] or "/"
+    if root and path.startswith(root):
+        rest = path[len(root) :]
+        if not rest or rest[0] == "/" or root[-1] == "/":
+            return rest or "/"
     return path
