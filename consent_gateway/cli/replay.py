@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from threading import Event as Ending
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from ..app import make_data_dir, make_keys, make_rule, running_office
+from ..app import ensure_office, make_data_dir, make_keys, make_rule, running_office
 from ..config.policy_file import load
 from ..config.settings import Settings
 from ..record.books import Books
 from ..record.salts import RunSalts, memory_dir
+from ..record.shared_salts import make_salts
 from ..record.spool import Spool
+from ..replay.follow import Follower, FollowSalts
 from ..replay.journal import unsent
 from ..replay.progress import Display
 from ..replay.run import Run, Summary
@@ -29,6 +33,7 @@ from ..rule.purposes import MEASUREMENT
 from .common import ask_office, console, fail, failing_in_one_line, is_running, read_settings
 
 _LOOK_SECONDS = 0.1
+_OFFICE_SECONDS = 10.0  # between two looks whether there is a back office
 _PATIENCE_SECONDS = 90.0  # how long nothing may reach the store before we stop waiting; its longest pause is 5
 
 _WHY = {
@@ -55,6 +60,9 @@ def replay(
             "again; with --again it is, and the other lines count twice.",
         ),
     ] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on as they grow and are rotated, until Ctrl-C.")
+    ] = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Don't wait until all is in the store.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
 ) -> None:
@@ -66,7 +74,14 @@ def replay(
     settings = read_settings()
     is_running(settings)
     site = _site(settings, site)
+    if follow and (again or STDIN in files):
+        fail("--follow reads files, each line once: it goes neither with --again nor with -", 2)
     with failing_in_one_line():
+        if follow:
+            summary = follow_files(settings, files, site, keep_expired=keep_expired, office=not no_wait, quiet=quiet)
+            if not quiet:
+                _print(summary, site)
+            return
         summary = replay_files(
             settings, files, site, again=again, keep_expired=keep_expired, wait=not no_wait, quiet=quiet
         )
@@ -123,6 +138,56 @@ def replay_files(
         except KeyboardInterrupt:
             fail(f"interrupted after {run.summary.lines:,} lines; the same command goes on from there")
         return run.summary
+
+
+def follow_files(
+    settings: Settings, files: list[str], site: str, *, keep_expired: bool, office: bool, quiet: bool
+) -> Summary:
+    """Read logs as they grow, until SIGINT or SIGTERM; what was begun is ended then."""
+    for name in files:
+        check(name)
+    ending = Ending()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ending.set())
+    with ExitStack() as stack:
+        data_dir = make_data_dir(settings)
+        keys, spool, books = make_keys(settings), Spool(data_dir), Books(data_dir)
+        stack.callback(books.close)
+        memory = memory_dir(data_dir)
+        backlog, today = RunSalts(memory, settings.zone), make_salts(settings, memory)
+        salts = FollowSalts(today.of, backlog)
+        if office:
+            stack.enter_context(running_office(settings))
+        run = Run(
+            data_dir,
+            site=site,
+            rule=make_rule(settings, keys, salts.of, load(settings.POLICY)),
+            salts=backlog,
+            spool=spool,
+            books=books,
+            key=keys.person,
+            keep_expired=keep_expired,
+            limit=settings.SPOOL_LIMIT,
+        )
+        say: Callable[[str], None] | None = None
+        if not quiet:
+            console.print(f"following {escape(', '.join(files))}; Ctrl-C ends it", soft_wrap=True)
+            if console.is_terminal:
+                say = stack.enter_context(console.status("")).update
+        next_look = time.monotonic() + _OFFICE_SECONDS
+
+        def tell(summary: Summary) -> None:
+            nonlocal next_look
+            if say is not None:
+                say(f"{summary.lines:,} lines, {summary.page_views:,} page views")
+            books.keep()
+            with suppress(ConsentGatewayError):  # a Redis that is away is told elsewhere; then there are no visitors
+                today.keep()
+            if office and settings.BACK_OFFICE == "auto" and time.monotonic() >= next_look:
+                next_look = time.monotonic() + _OFFICE_SECONDS
+                ensure_office(settings)
+
+        return Follower(run, files, salts, spool).follow(ending, tell)
 
 
 def _site(settings: Settings, site: str) -> str:

@@ -180,6 +180,11 @@ class Journals:
         beginning = Beginning(site, [(end, self.tail(log.head[:end])) for end in ends])
         return Journal(self.folder, names[-1], beginning)
 
+    def goes_on(self, log: Source, journal: Journal) -> bool:
+        """Does a log that was read a moment ago still have, before its place, what it had?"""
+        window = log.window(journal.to) if journal.chunks else None
+        return window is not None and self.tail(window) == journal.chunks[-1].tail
+
     def _begins(self, log: Source, journal: Journal) -> bool:
         return all(self.tail(log.head[:end]) == tail for end, tail in journal.beginning.ends if end <= len(log.head))
 

@@ -7,6 +7,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -96,42 +97,53 @@ class Run:
     ) -> None:
         self.summary = Summary()
         self._data_dir = data_dir
-        self._site, self._salts, self._spool, self._books = site, salts, spool, books
+        self.site, self._salts, self._spool, self._books = site, salts, spool, books
         self._keep_ms = rule.keep_ms or RETENTION_DAYS[MEASUREMENT] * _DAY_SECONDS * 1000
         self._judge = replace(rule, keep_ms=0).judge  # a line's age counts from now, not from when it was received
         self._key, self._again, self._keep_expired = key, again, keep_expired
         self._limit, self._emptied = limit, emptied
         self._progress = progress
-        self._now = int(time.time() * 1000) if now is None else now
+        self.now = int(time.time() * 1000) if now is None else now
         self._encode = msgspec.json.Encoder().encode
         self._faults: set[str] = set()
 
     def read(self, names: Sequence[str]) -> Summary:
         """Read logs, by path; `-` is standard input. `LogError` when another run is on; errors of one log are told in
         the summary."""
+        with self.reading() as journals:
+            for name in names:
+                try:
+                    self.read_log(Source(name), journals)
+                except LogError as error:
+                    self.summary.errors.append(str(error))
+            self._salts.end()
+        return self.summary
+
+    @contextmanager
+    def reading(self) -> Iterator[Journals]:
+        """Be the one run that is on, with the journals as a killed one left them. `SpoolFull` when the disk refuses."""
         lock = Lock(self._data_dir, "replay")
         if not lock.take():
             raise LogError("another replay is running on this data: wait for its end")
         try:
             self._forget_old_salts()
             journals = Journals(self._data_dir, self._key)
-            journals.recover(self._spool, self._books)
-            for name in names:
-                try:
-                    self._read_log(Source(name), journals)
-                except LogError as error:
-                    self.summary.errors.append(str(error))
-            self._salts.end()
+            self.recover(journals)
+            yield journals
         except OSError as error:
             raise SpoolFull(f"the data can't be written: {error.strerror}") from error
         finally:
             lock.free()
-        return self.summary
 
-    def _read_log(self, source: Source, journals: Journals) -> None:
+    def recover(self, journals: Journals) -> None:
+        """End what was begun: by a killed run, or by this one before the disk refused."""
+        journals.recover(self._spool, self._books)
+
+    def read_log(self, source: Source, journals: Journals, journal: Journal | None = None) -> None:
+        """Read what is new in a log, by its journal where the caller knows that."""
         try:
             if source.first_line is not None:
-                journal = journals.of(source, self._site, again=self._again)
+                journal = journal or journals.of(source, self.site, again=self._again)
                 self._read_from(source, journal, journals)
                 if source.is_pipe:
                     journal.forget()
@@ -184,9 +196,9 @@ class Run:
         said = parse_line(text)
         if said is None:
             return DropReason.UNPARSABLE
-        if not self._keep_expired and self._now - said.at > self._keep_ms:
+        if not self._keep_expired and self.now - said.at > self._keep_ms:
             return DropReason.EXPIRED
-        if said.at - self._now > _DAY_SECONDS * 1000:
+        if said.at - self.now > _DAY_SECONDS * 1000:
             return DropReason.FUTURE
         kind = page_type(said)
         if kind is None:
@@ -194,10 +206,10 @@ class Run:
         try:
             return self._judge(
                 Observation(
-                    site=self._site,
+                    site=self.site,
                     type=kind,
                     at=said.at,
-                    received_at=self._now if self._keep_expired else min(said.at, self._now),
+                    received_at=self.now if self._keep_expired else min(said.at, self.now),
                     url=said.target,
                     address=said.address,
                     user_agent=said.user_agent,

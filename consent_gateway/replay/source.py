@@ -45,6 +45,9 @@ class Source:
         status = os.fstat(self._raw.fileno()) if name != STDIN else None
         self.is_pipe = status is None or not stat.S_ISREG(status.st_mode)
         self.size = status.st_size if status and not self.is_pipe else 0  # on disk; 0 when it isn't known
+        # which file this is whatever its name, and as it was before a byte was read
+        self.file = (status.st_dev, status.st_ino) if status else (0, 0)
+        self.version = (status.st_size, status.st_mtime_ns) if status else (0, 0)
         self._buffer = self._raw.read(len(_GZIP))
         self._start = 0  # where the buffer's first byte stands
         zipped = self._buffer == _GZIP
