@@ -17,6 +17,7 @@ FILES = """
         listen 127.0.0.1:{port};
         root {root};
         index index.html;
+        access_log off;
     }}
 """
 
