@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import gc
 import json
 import logging
 import os
@@ -216,6 +217,8 @@ class Worker:
         self._end = threading.Event()
         self._beat = threading.Thread(target=self._keep_time, name="consent-gateway", daemon=True)
         self._beat.start()
+        gc.collect()
+        gc.freeze()  # registers, models and modules stay; to look through them time and again took 10 % of an event
 
     def _keep_time(self) -> None:
         """What is done now and then, off the event loop. One that fails, as on a full disk, does not keep the others

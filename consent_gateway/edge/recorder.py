@@ -53,8 +53,9 @@ Lot = tuple[Sequence[Observation], Sequence[str | None]]  # of one request, and 
 class Recorder:
     """Writes what the rule lets through. A write takes microseconds, so the event loop does it, while the disk is fast.
 
-    After a write that took longer than `_SLOW_WRITE` a thread does them for some seconds, in groups; with `sync`
-    always, and each group is synced. Page views never wait for it: when too much is queued they give way.
+    After two writes that took longer than `_SLOW_WRITE` each (one may be a pause of the machine's) a thread does them
+    for some seconds, in groups; with `sync` always, and each group is synced. Page views never wait for it: when too
+    much is queued they give way.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class Recorder:
         self._encode = msgspec.json.Encoder().encode
         self._repeats: Repeats | None = None
         self._repeats_until = 0
-        self._slow_until = 0.0
+        self._was_slow, self._slow_until = False, 0.0
         self._closed = False
         self._group: Group[Lot] = Group("consent-gateway-events", self._keep_group, _MOST_QUEUED)
 
@@ -159,7 +160,9 @@ class Recorder:
                 self._count([site for left in sites.values() for site in left], f"dropped.{DropReason.OVERLOAD}")
                 raise
             finally:
-                if (ended := time.monotonic()) - began > _SLOW_WRITE:
+                ended = time.monotonic()
+                was_slow, self._was_slow = self._was_slow, ended - began > _SLOW_WRITE
+                if self._was_slow and was_slow:
                     self._slow_until = ended + _SLOW_SECONDS
             self._count(sites.pop(month), "accepted")
         if today is not None:
