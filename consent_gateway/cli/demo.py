@@ -10,6 +10,7 @@ import threading
 import time
 from contextlib import suppress
 from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -19,7 +20,7 @@ import uvicorn
 
 from ..app import ensure_office, make_data_dir, running_office
 from ..config.settings import ENV_PREFIX, Settings
-from ..rule.errors import ConfigError, OfficeError
+from ..rule.errors import OfficeError
 from .common import ask_office, console, fail, failing_in_one_line
 from .replay import replay_files
 
@@ -39,6 +40,8 @@ def demo(
 
     Open the pages, make a choice, and watch the visits turn into answers. Ctrl-C ends it; the data is kept.
     """
+    if find_spec("jinja2") is None:  # before anything is made here
+        fail("the demo needs more (jinja2): pip install '.[embedded,demo]' in the clone")
     listener = _listen(port)
     url = f"http://{_HOST}:{listener.getsockname()[1]}"
     with failing_in_one_line():
@@ -73,10 +76,7 @@ def _settings(folder: Path, url: str) -> Settings:
 
 
 def _serve(settings: Settings, listener: socket.socket, url: str, days: int) -> None:
-    try:
-        from ..demo.site import site
-    except ImportError as error:  # starlette raises its own, without a name, where jinja2 is missing
-        raise ConfigError(f"the demo needs more ({error}): pip install '.[embedded,demo]' in the clone") from None
+    from ..demo.site import site
 
     with running_office(settings):
         if not (settings.DATA_DIR / _SAMPLE).exists():

@@ -1,11 +1,14 @@
 """`make screenshots`: every state of the banner as a picture in `screenshots/`, by language, scheme and width.
 
-Two more are of the demo site, as the README shows it.
+Three more are of the demo, as the README shows it: its banner twice, and its dashboard.
 """
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -40,6 +43,23 @@ def take_all(browser: Browser, site: Site, demo: Site) -> None:
         page.goto(demo.url)
         page.wait_for_selector(BANNER)
         save(page, "readme", scheme)
+
+
+def dashboard(browser: Browser, folder: Path) -> None:
+    """The demo's, signed in by its own link, crisp on screens with many pixels."""
+    line = [sys.executable, "-c", "from consent_gateway.cli import app; app()", "demo", "--port", "0"]
+    plain = os.environ | {"PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(line, cwd=folder, stdout=subprocess.PIPE, text=True, env=plain) as demo:
+        assert demo.stdout is not None
+        links = (re.search(r"Dashboard +(\S+)", told) for told in demo.stdout)
+        link = next(found[1] for found in links if found)
+        context = browser.new_context(viewport={"width": 1180, "height": 640}, device_scale_factor=2, locale="en-GB")
+        page = context.new_page()
+        page.goto(link)
+        page.wait_for_load_state("networkidle")
+        save(page, "readme", "dashboard")
+        context.close()
+        demo.terminate()
 
 
 def open_page(browser: Browser, scheme: Any, width: int, height: int) -> Page:
@@ -95,6 +115,7 @@ def main() -> int:
             Site(Path(home) / "demo", "consent_gateway.demo.site:site", BACK_OFFICE="external", POLICY=DEMO) as demo,
         ):
             take_all(browser, site, demo)
+        dashboard(browser, Path(home))
         browser.close()
     print(f"{len(list(FOLDER.glob('*.png')))} pictures in {FOLDER.name}/")
     return 0
