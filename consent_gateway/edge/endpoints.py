@@ -51,6 +51,7 @@ _ROUTES = {
 }
 # answered by the back office, below its /public
 _OFFICE = re.compile(r"/stats/[a-z_]{1,40}|/dashboard(/[0-9a-f]{16}\.(css|js))?|/sign-(in|out)|/own|/openapi\.json")
+_OF_PEOPLE = {"/sign-in": "GET, POST", "/sign-out": "POST", "/own": "POST"}
 _ROLES = ("owner", "viewer")
 Authorize = Callable[[Scope], Awaitable[str | None]]
 """Who asks, by the site's own sign-in: `"owner"`, `"viewer"`, either with a name for the audit log (`"owner:ann"`), or
@@ -125,6 +126,9 @@ class Endpoints:
         """`None` when all events were kept: that answer has nothing to say, and is the one that must be cheap."""
         method = "GET" if request.method == "HEAD" else request.method
         if _OFFICE.fullmatch(path):
+            takes = _OF_PEOPLE.get(path, "GET")
+            if method not in takes.split(", "):
+                return problem(405, f"This takes {takes} only.", Allow=takes)
             if self._edge.recorder.pressure and path.startswith(("/dashboard", "/stats")):
                 title = "More comes in than can be stored: reports wait until that is done."
                 return problem(503, title, Retry_After="30")
