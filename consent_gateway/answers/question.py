@@ -20,6 +20,7 @@ DEFAULT_DAYS = 30
 MOST_DAYS = 1100
 MOST_FILTERS = 20
 MOST_LENGTH = 500  # characters of a filter
+_MOST_VALUE = 2000  # of anything in a query string
 MOST_STEPS = 8
 INTERVALS = ("minute", "hour", "day", "week", "month")
 COMPARISONS = ("previous", "year")
@@ -182,7 +183,9 @@ def _gather(values: Values) -> tuple[dict[str, str], dict[str, list[str]]]:
     several: dict[str, list[str]] = {name: [] for name in _SEVERAL}
     for name, value in values.items() if isinstance(values, Mapping) else values:
         if name not in _NAMES:
-            raise ConfigError(f"{name!r} is not asked for: allowed are {', '.join(_NAMES)}")
+            raise ConfigError(f"{name[:80]!r} is not asked for: allowed are {', '.join(_NAMES)}")
+        if len(value) > _MOST_VALUE:  # before any of it is read as a number, or quoted
+            raise ConfigError(f"{name} has {len(value):,} characters: allowed are {_MOST_VALUE:,}")
         if name in several:
             several[name] += [value] if value else []
         else:
