@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check reference load screenshots pins clean
+.PHONY: help run test check reference fuzz audit load screenshots pins clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,14 @@ check: $(VENV)/.check ## style and types
 
 reference: $(VENV)/.test ## docs/reference and the README's table, made anew from the code
 	@$(BIN)/python -m tests.reference
+
+fuzz: $(VENV)/.test ## other inputs for five minutes (ARGS="--seconds 3600"), and a table of how many
+	@$(BIN)/python -m tests.fuzz $(ARGS)
+
+audit: ## known faults of the versions in constraints.txt, by pip-audit in an environment of its own: asks the network
+	@set -e; work=$$(mktemp -d); trap 'rm -rf "$$work"' EXIT; $(PYTHON) -m venv "$$work/venv"; \
+	"$$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check pip-audit; \
+	"$$work/venv/bin/pip-audit" --no-deps --disable-pip --progress-spinner off -r $(or $(FILE),constraints.txt) $(ARGS)
 
 load: $(VENV)/.load ## a load test of half a minute, against a site that it starts itself
 	@$(BIN)/python load/locustfile.py $(ARGS)

@@ -21,7 +21,9 @@ from tests.running import Answer, Site
 
 SECRET, TOKEN = "only-those-who-sign-know-this-secret-0", "a-token-for-the-metrics-only"
 SECONDS = 5.0  # for what should take milliseconds, on a loaded machine
-SHARED = re.compile(r"/(site|more)(\.[0-9a-f]{16})?\.js|/page\.css|/notices/.*|/\.well-known/.*|/dashboard/.*")
+SHARED = re.compile(
+    r"/(site|more)(\.[0-9a-f]{16})?\.js|/page\.css|/openapi\.json|/notices/.*|/\.well-known/.*|/dashboard/.*"
+)
 PROXIES = {"arguments": ["--no-proxy-headers"], "TRUSTED_PROXIES": "127.0.0.1/32"}
 
 

@@ -28,11 +28,10 @@ from consent_gateway.config.settings import Settings
 from consent_gateway.edge.arrival import Desk
 from consent_gateway.edge.choices import _from_form
 from consent_gateway.edge.done import Done
-from consent_gateway.edge.endpoints import _parse
 from consent_gateway.edge.origins import Origins
 from consent_gateway.edge.proof import consent_of_receipt
 from consent_gateway.edge.server_events import ServerEvents
-from consent_gateway.edge.wire import MAX_EVENTS, WireChoice, WireRight, faults
+from consent_gateway.edge.wire import MAX_EVENTS, WireChoice, WireRight, faults, read_events
 from consent_gateway.record.chain import lines
 from consent_gateway.record.cookie import read_kept
 from consent_gateway.record.signature import is_genuine, key_id, signed
@@ -118,7 +117,7 @@ _EVENT = {
 
 
 def _events(body: bytes) -> None:
-    events, wrong, sent = _parse(body)
+    events, wrong, sent = read_events(body)
     assert 0 <= len(events) <= sent <= MAX_EVENTS and (wrong or len(events) == sent)
     assert len(json.dumps(wrong)) < 40_000
     assert all(event.type and event.url for event in events)
