@@ -38,7 +38,7 @@ audit: ## known faults of the versions in constraints.txt, by pip-audit in an en
 load: $(VENV)/.load ## a load test of half a minute, against a site that it starts itself
 	@$(BIN)/python load/locustfile.py $(ARGS)
 
-screenshots: $(VENV)/.test ## every state of the banner as a picture, in screenshots/
+screenshots: $(VENV)/.test ## the banner and the owners' pages in every state, as pictures in screenshots/
 	@$(BIN)/python -m tests.browser.screenshots
 
 clean: ## remove the virtual environment and what was built

@@ -131,13 +131,17 @@ def table(view: View, report: Report, rows: Rows, *, figures: Sequence[str], mos
         f"{explained(words, FIGURES[name], report.name)}</th>"
         for name in figures
     )
+    barred = next((place for place, key in enumerate(keys) if key.kind == "text"), 0)
     lines = []
     for row in rows[:most]:
         bar = _bar(row[lead] or 0, longest) if lead and longest else ""
         cells = ""
         for place, key in enumerate(keys):
             text = _key(view, report.name, key, row[key.name])
-            cells += f'<td class="key">{text}</td>' if place else f'<th scope="row" class="key">{bar}{text}</th>'
+            if place == barred and bar:
+                text = f"{bar}{text}"
+            tag = 'td class="key' if place else 'th scope="row" class="key'
+            cells += f'<{tag}{" barred" if place == barred else ""}">{text}</{tag[:2]}>'
         cells += "".join(
             f'<td class="figure{" lead" if name == lead else ""}">{_figure(view, name, row)}</td>' for name in figures
         )

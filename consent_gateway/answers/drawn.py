@@ -6,6 +6,7 @@ Each is a table or has one beside it, so that nothing is in the picture alone.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from html import escape
 from typing import Any
 
@@ -37,11 +38,12 @@ def over_time(view: View, report: Report, name: str, rows: Rows, before: Rows | 
     """One figure of a report over time, beside the same figure before."""
     figure, key = FIGURES[name], report.keys[0].name
     every = view.question.moments()
-    counted = figure.kind == "count"
+    now = datetime.fromtimestamp(view.question.now / 1000, view.question.zone).strftime("%Y-%m-%dT%H:%M")
 
     def values(rows: Rows, at: list[str]) -> list[float | None]:
+        """Nothing is known of what is still to come; of what is over, no row means none."""
         known = {str(row[key]): row[name] for row in rows}
-        return [known.get(moment, 0 if counted else None) for moment in at]
+        return [known.get(moment, 0 if figure.kind == "count" and moment <= now else None) for moment in at]
 
     earlier = view.question.before()
     was = values(before, earlier.moments()) if before is not None and earlier is not None else None

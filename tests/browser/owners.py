@@ -50,18 +50,17 @@ _FILL = """
 import json, sys
 from consent_gateway.store import client, consents, schema
 from tests.answers import traffic
-records = json.loads(sys.stdin.readline())
+first, *lines = open(sys.argv[2]).read().splitlines()
 connected = client.connect(sys.argv[1])
 schema.apply(connected, zone="Europe/Brussels")
 by_month = {}
-for line in sys.stdin:
-    row = json.loads(line)
+for row in map(json.loads, lines):
     by_month.setdefault(traffic.month(row), []).append(row)
 for rows in by_month.values():
     traffic.insert(connected, rows)
 for statement in consents.statements(days=1000):
     connected.command(statement)
-traffic.insert_records(connected, records)
+traffic.insert_records(connected, json.loads(first))
 connected.close()
 """
 
@@ -81,8 +80,9 @@ def fill(site: Site, days: int = 45) -> None:
         for name, value in kept.items():
             setattr(traffic, name, value)
     site.data_dir.mkdir(parents=True, exist_ok=True)
-    line = [sys.executable, "-c", _FILL, site.dsn]
-    subprocess.run(line, input="\n".join(lines), text=True, check=True, cwd=ROOT, env=site.environment)
+    told = site.home / "traffic"
+    told.write_text("\n".join(lines))
+    subprocess.run([sys.executable, "-c", _FILL, site.dsn, str(told)], check=True, cwd=ROOT, env=site.environment)
 
 
 def awake(rows: Sequence[traffic.Row]) -> Iterator[traffic.Row]:

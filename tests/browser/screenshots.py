@@ -1,6 +1,7 @@
 """`make screenshots`: every state of the banner as a picture in `screenshots/`, by language, scheme and width.
 
-Three more are of the demo, as the README shows it: its banner twice, and its dashboard.
+Three more are of the demo, as the README shows it: its banner twice, and its dashboard. Those of the owners' pages in every
+state (`owners`) are in `screenshots/owners/`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.running import ROOT, Site
 
+from . import owners
 from .pages import LANGUAGES, POLICY
 from .visitor import BANNER, CORNER, DIALOG, buttons, open_dialog, visit
 
@@ -116,8 +118,9 @@ def main() -> int:
         ):
             take_all(browser, site, demo)
         dashboard(browser, Path(home))
+        owners.take_all(browser, Path(home) / "owners")
         browser.close()
-    print(f"{len(list(FOLDER.glob('*.png')))} pictures in {FOLDER.name}/")
+    print(f"{len(list(FOLDER.rglob('*.png')))} pictures in {FOLDER.name}/")
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -160,6 +161,113 @@ def test_no_barrier_and_nothing_wider_than_the_screen(
         expect(page.locator("html")).to_have_attribute("lang", language)
         assert axe(page) == []
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_what_is_looked_at_can_be_sent_to_somebody(open_page: Callable[..., Page]) -> None:
+    page = open_page("tab=technology")
+    page.get_by_role("link", name="Chrome", exact=True).click()
+    expect(page.get_by_text("Browser is Chrome")).to_be_visible()
+    page.get_by_role("link", name="7 days").click()
+    expect(page.get_by_role("link", name="7 days")).to_have_attribute("aria-current", "true")
+    page.get_by_role("link", name="Previous period").click()
+    expect(page.get_by_role("link", name="Previous period")).to_have_attribute("aria-current", "true")
+    other = open_page(page.url.partition("?")[2], java_script_enabled=False)
+    for shown in (page, other):
+        expect(shown.get_by_text("Browser is Chrome")).to_be_visible()
+        expect(shown.get_by_role("link", name="7 days")).to_have_attribute("aria-current", "true")
+    assert other.locator("main").inner_text() == page.locator("main").inner_text()
+
+
+@pytest.mark.parametrize("tab", ["overview", *GROUPS])
+def test_each_box_has_its_files(open_page: Callable[..., Page], site: Site, tab: str) -> None:
+    page = open_page(f"tab={tab}&filter=browser%3DChrome")
+    boxes = page.locator(".box:has(footer)")
+    assert boxes.count() >= 2
+    for box in boxes.all():
+        title, files = box.locator("h2").inner_text(), box.locator("a[download]")
+        links = [
+            files.and_(page.get_by_role("link", name=f"{title}: {form}", exact=True)).get_attribute("href") or ""
+            for form in ("CSV", "JSON")
+        ]
+        assert all("filter=browser%3DChrome" in link for link in links)
+        csv, json = (page.request.get(f"{site.url}{link}") for link in links)
+        assert (csv.status, json.status) == (200, 200), links
+        assert csv.text().splitlines()[0].split(",") == [one["name"] for one in json.json()["columns"]]
+
+
+def test_a_row_of_paths_opens_its_own_report(open_page: Callable[..., Page]) -> None:
+    """Where a filter is about a report's own rows, the other reports have nothing to say to it."""
+    page = open_page("tab=behaviour")
+    page.locator(".box", has_text="which page follows which").locator("th a", has_text="/blog/a").click()
+    expect(page.get_by_text("From is /blog/a")).to_be_visible()
+    expect(page.locator(".report tbody tr")).not_to_have_count(0)
+    page.get_by_role("link", name="Overview", exact=True).click()
+    expect(page.get_by_role("heading", name="Sources")).to_be_visible()
+    assert page.get_by_text("From is").count() == 0 and page.locator(".wrong").count() == 0
+
+
+def test_the_live_view(open_page: Callable[..., Page], site: Site) -> None:
+    page = open_page("tab=time")
+    expect(page.get_by_role("heading", name="Live", exact=True)).to_be_visible()
+    before = page.locator("[data-live]").inner_text()
+    assert re.fullmatch(r"2 visitors in the last 5 minutes|[01] visitors? in the last 5 minutes", before), before
+    page.get_by_role("link", name="Live pages", exact=True).click()
+    expect(page.locator(".report").get_by_text("/blog/a").first).to_be_visible()
+
+
+def test_nothing_is_drawn_of_hours_to_come(open_page: Callable[..., Page]) -> None:
+    earlier = datetime.now(UTC).hour
+    page = open_page("figure=page_views")
+    page.keyboard.press("d")
+    expect(page.get_by_role("link", name="Today", exact=True)).to_have_attribute("aria-current", "true")
+    points = page.locator(".hit title").all_text_contents()
+    found = [": –" in text for text in points]
+    assert found in [[number > hour for number in range(24)] for hour in (earlier, datetime.now(UTC).hour)]
+
+
+STATES = {
+    "filtered and compared": "compare=previous&filter=browser%3DChrome&filter=path%5E/blog",
+    "one report whole": "report=pages&compare=year",
+    "live": "report=live",
+    "funnel": "report=funnel&step=/&step=/blog*",
+    "what the ledger can't tell": "tab=consent&filter=browser%3DChrome",
+    "cannot be asked": "from=yesterday",
+    "nothing": "from=2024-01-01&to=2024-01-31",
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_no_barrier_in_any_state(open_page: Callable[..., Page], axe: Callable[[Page], list[str]], state: str) -> None:
+    number = list(STATES).index(state)
+    language, scheme = ("nl", "fr", "de", "en")[number % 4], ("dark", "light")[number % 2]
+    page = open_page(f"{STATES[state]}&language={language}", color_scheme=scheme)
+    for width in (360, 768, 1440):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    if state == "filtered and compared":
+        for summary in page.locator("details.menu > summary").all():
+            summary.click()
+            assert axe(page) == []
+            page.keyboard.press("Escape")
+    assert axe(page) == []
+    page.emulate_media(media="print")
+    expect(page.locator(".tabs")).to_be_hidden() if page.locator(".tabs").count() else None
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1440
+
+
+def test_the_sign_in_page_has_no_barrier_and_keeps_its_language(
+    browser: Browser, site: Site, axe: Callable[[Page], list[str]]
+) -> None:
+    page = browser.new_context(locale="en-GB", color_scheme="dark").new_page()
+    page.goto(f"{site.url}/_cg/sign-in?language=de")
+    assert axe(page) == []
+    page.get_by_label("Name").fill("nobody")
+    page.get_by_label("Passwort").fill("wrong wrong wrong")
+    page.get_by_role("button", name="Anmelden").click()
+    expect(page.get_by_role("alert")).to_have_text("Name oder Passwort stimmt nicht.")
+    expect(page.locator("html")).to_have_attribute("lang", "de")
+    assert axe(page) == []
+    page.context.close()
 
 
 def test_every_tab_shows_its_reports(open_page: Callable[..., Page]) -> None:

@@ -20,6 +20,7 @@
       document.body.replaceChildren(...page.body.childNodes);
       if (push) focusAgain(held);
       live();
+      showTab();
     } catch {
       location.assign(address);
     } finally {
@@ -105,6 +106,10 @@
     }
     timer = setTimeout(live, 15000);
   }
+  // a narrow screen shows some of the tabs: the one that is open among them
+  const showTab = () => document.querySelector(".tabs [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
+
   document.addEventListener("visibilitychange", () => document.hidden || live());
   live();
+  showTab();
 })();
