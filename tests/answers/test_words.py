@@ -32,10 +32,10 @@ def test_a_language_is_whole(language: str) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_what_we_named_ourselves_has_a_word(language: str) -> None:
     words = load(language)
-    keys = {
+    keys: dict[str, list[str]] = {
         "term": [f"dropped.{reason}" for reason in DropReason],
         "timing": list(Timings.model_fields),
-        "consent": list(Status),
+        "consent": [str(status) for status in Status],
         "device": ["desktop", "mobile", "tablet", "tv", "console", "other"],
         "channel": ["search", "social", "ai", "mail", "campaign", "referral", "internal", "direct"],
         "figure": ["visitors", "page_views", "engagement", "events", "cities", "persons"],
