@@ -1,7 +1,7 @@
 """`make screenshots`: every state of the banner as a picture in `screenshots/`, by language, scheme and width.
 
-Three more are of the demo, as the README shows it: its banner twice, and its dashboard. Those of the owners' pages in every
-state (`owners`) are in `screenshots/owners/`.
+Three more are of the demo, as the README shows it: its banner twice, and its dashboard. Those of the owners' pages in
+every state (`owners`) are in `screenshots/owners/`.
 """
 
 from __future__ import annotations
