@@ -17,7 +17,7 @@ from ..config.settings import Settings
 from ..rule.address import Packed, Prefixes, truncate
 
 _PLACES = 1 << 16
-_EVENT_SECONDS = 10.0  # so much at once as is allowed in this time
+EVENT_SECONDS = 10.0  # so much at once as is allowed in this time
 _CHOICE_SECONDS = 60.0
 _HERE = bytes(15) + b"\1"
 
@@ -61,7 +61,7 @@ class Limits:
 
     def __init__(self, settings: Settings) -> None:
         prefixes = settings.PREFIXES
-        self.events = Limit(settings.EVENTS_PER_NETWORK, settings.EVENTS_PER_SITE, _EVENT_SECONDS, prefixes)
+        self.events = Limit(settings.EVENTS_PER_NETWORK, settings.EVENTS_PER_SITE, EVENT_SECONDS, prefixes)
         self.choices = Limit(
             settings.CHOICES_PER_NETWORK / 60, settings.CHOICES_PER_SITE / 60, _CHOICE_SECONDS, prefixes
         )

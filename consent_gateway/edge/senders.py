@@ -29,9 +29,13 @@ class Senders:
         self._known: dict[bytes, tuple[bool, float]] = {}
         self._asking = 0
 
+    def remembers(self, authorization: str) -> bool:
+        """Was the back office asked about the token in this header a moment ago?"""
+        return time.monotonic() < self._known.get(_digest(authorization), (False, 0.0))[1]
+
     async def knows(self, authorization: str) -> bool | None:
         """Is the token in this header one of scope `events`? `None` when nobody can say now."""
-        digest = sha256(authorization.encode("utf-8", "surrogatepass")).digest()
+        digest = _digest(authorization)
         may, until = self._known.get(digest, (False, 0.0))
         if time.monotonic() < until:
             return may
@@ -57,3 +61,7 @@ class Senders:
             self._known.clear()
         self._known[digest] = status == 204, time.monotonic() + _SECONDS
         return status == 204
+
+
+def _digest(authorization: str) -> bytes:
+    return sha256(authorization.encode("utf-8", "surrogatepass")).digest()

@@ -22,6 +22,7 @@ from ..rule.errors import SpoolFull
 from ..rule.event import DropReason, Observation
 from .arrival import Arrival
 from .choices import TooLarge, read_body
+from .limits import EVENT_SECONDS, Limit
 from .middleware import Edge
 from .senders import Senders
 from .wire import MAX_BODY, MAX_EVENTS, WireServerEvent, faults, problem
@@ -39,6 +40,8 @@ class ServerEvents:
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
         self._senders = Senders(edge.settings.DATA_DIR)
+        # of senders alone, so that neither they nor the visitors' pages can take the others' part
+        self._limit = Limit(0, edge.settings.EVENTS_PER_SITE, EVENT_SECONDS, edge.settings.PREFIXES)
 
     @staticmethod
     def is_one(arrival: Arrival) -> bool:
@@ -48,6 +51,10 @@ class ServerEvents:
 
     async def take(self, request: Request, arrival: Arrival) -> Response | None:
         """One event or an array. `None` when all were kept or lawfully dropped; then they survive `kill -9`."""
+        site = self._edge.site_of(arrival.host)
+        asks = not self._senders.remembers(arrival.authorization)
+        if asks and (wait := self._edge.limits.events.take(arrival.address, site)):
+            return problem(429, "More tokens that nobody knows than one network may send.", Retry_After=str(wait))
         may = await self._senders.knows(arrival.authorization)
         if may is None:
             return problem(503, "The back office is starting or away; try again in a moment.", Retry_After="2")
@@ -61,11 +68,15 @@ class ServerEvents:
             body = await read_body(request, MAX_BODY)
         except TooLarge:
             return problem(413, f"A request has at most {MAX_BODY} bytes of events.")
+        recorder = self._edge.recorder
+        if wait := self._limit.take(None, site):
+            recorder.count_dropped(site, DropReason.RATE)
+            return problem(429, "More events than may come for one site.", Retry_After=str(wait))
         now = int(time.time() * 1000)
         events, wrong, sent = self._parse(body, now)
-        recorder = self._edge.recorder
+        self._limit.take(None, site, max(sent - 1, 0), always=True)
         for _ in range(max(sent, 1) - len(events)):
-            recorder.count_dropped(self._edge.site_of(arrival.host), DropReason.INVALID)
+            recorder.count_dropped(site, DropReason.INVALID)
         if not events:
             return problem(422, "None of the events was valid.", wrong)
         seen, ids = [], []

@@ -137,7 +137,7 @@ def test_a_repeat_is_known_also_when_the_day_has_changed(run_site: Callable[...,
 
 
 def test_a_revoked_token_and_an_absent_office(run_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch) -> None:
-    site = run_site(BACK_OFFICE="external")
+    site = run_site(BACK_OFFICE="external", EVENTS_PER_SITE="3")
     token = make_token(site, "events")
     answer = send(site, token, order())
     assert (answer.status, answer.headers["Retry-After"]) == (503, "2")
@@ -155,3 +155,7 @@ def test_a_revoked_token_and_an_absent_office(run_site: Callable[..., Site], mon
     site.start()
     wait_for("the back office", lambda: send(site, other, order()).status == 204)
     assert send(site, token, order()).status == 401
+    assert send(site, other, [order()] * 60).status == 204
+    full = send(site, other, order())
+    assert (full.status, 1 <= int(full.headers["Retry-After"]) <= 60) == (429, True)
+    assert site.post("/_cg/events", {"type": "custom", "url": "/x"}).status == 204, "a page's part is its own"

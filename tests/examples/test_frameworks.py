@@ -143,15 +143,21 @@ def test_background_tasks_run(sites: tuple[Example, Example]) -> None:
 
 @pytest.mark.parametrize("path", ["/recipe", "/oven"])
 def test_a_stream_comes_piece_by_piece(sites: tuple[Example, Example], path: str) -> None:
+    """Once is enough: on a loaded machine a reader may wake when all of it is there."""
     site, _ = sites
-    connection = HTTPConnection("127.0.0.1", site.port, timeout=10)
+    assert any(_spread(site, path) > 0.05 for _ in range(10))
+
+
+def _spread(site: Example, path: str) -> float:
+    """Seconds between the first line and the last."""
+    connection = HTTPConnection("127.0.0.1", site.port, timeout=30)
     connection.request("GET", path, headers=BROWSER)
     answer = connection.getresponse()
     arrivals: list[float] = []
     while answer.readline():
         arrivals.append(time.monotonic())
     connection.close()
-    assert arrivals[-1] - arrivals[0] > 0.05
+    return arrivals[-1] - arrivals[0]
 
 
 def test_websockets_pass(sites: tuple[Example, Example]) -> None:
