@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from consent_gateway.beside import where
+from consent_gateway.rule.errors import ConfigError
 from tests.beside.gateway import Beside, spooled
 from tests.beside.nginx import Nginx
 from tests.examples.servers import consent_of
@@ -69,6 +71,22 @@ def test_addresses_come_through_and_what_a_client_types_does_not(beside: tuple[N
     assert "127.8.9.0 - - [" in log and "127.8.9.10" not in log and "/_cg/" not in log
 
 
+def test_who_objected_is_not_in_the_log_that_is_counted(beside: tuple[Nginx, Beside]) -> None:
+    nginx, _ = beside
+    agree, refuse, objects = (consent_of(nginx, action) for action in ("accept_all", "reject_all", "object"))
+    strangers = {"session": "cg=1~~~~~~o", "x": "1"}
+    for path, headers, cookies in (
+        ("/seen-nobody", {}, None), ("/seen-agreed", {"Sec-GPC": "0"}, agree), ("/seen-refused", {}, refuse),
+        ("/not-objected", {}, objects), ("/not-objected-too", {}, {"a": "b"} | objects | {"c": "d"}),
+        ("/not-gpc", {"Sec-GPC": "1"}, agree), ("/not-dnt", {"DNT": "1"}, None), ("/seen-last", {}, strangers),
+    ):  # fmt: skip
+        nginx.get(path, BROWSER | headers, cookies)
+    nginx.wait_for("the log", lambda: "/seen-last" in nginx.access_log.read_text())
+    log = nginx.access_log.read_text()
+    assert "/not-" not in log
+    assert all(f"/seen-{who} " in log for who in ("nobody", "agreed", "refused"))
+
+
 def test_only_the_gateways_routes_are_beside(beside: tuple[Nginx, Beside]) -> None:
     _, gateway = beside
     before = len(spooled(gateway))
@@ -101,3 +119,12 @@ def test_a_mounted_site_behind_the_same_cache(run_site: Callable[..., Site], tmp
         assert nginx.get("/echo", BROWSER).json()["client"][0] == "127.0.0.0"
         paths = [row["path"] for row in spooled(site)]
         assert paths.count("/members") == 4 and paths.count("/") == 2 and "/cached" not in paths
+
+
+def test_where_it_may_listen() -> None:
+    assert where("127.0.0.1:8700") == {"host": "127.0.0.1", "port": 8700}
+    assert where("[::1]:8700") == {"host": "::1", "port": 8700}
+    assert where("unix:/run/cg.sock") == {"uds": "/run/cg.sock"}
+    for wrong in ("8700", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:99999", "unix:", "a:b"):
+        with pytest.raises(ConfigError, match="HOST:PORT"):
+            where(wrong)
