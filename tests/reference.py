@@ -24,6 +24,18 @@ from consent_gateway.answers.figures import FIGURES
 from consent_gateway.answers.metrics import expose
 from consent_gateway.answers.reports import ALL, GROUPS
 from consent_gateway.cli import app
+from consent_gateway.config.policy import (
+    Authority,
+    Body,
+    Controller,
+    Policy,
+    PolicyCookie,
+    PolicyPurpose,
+    Recipient,
+    Service,
+    Storage,
+    Version,
+)
 from consent_gateway.config.settings import Settings
 from consent_gateway.edge.wire import Timings, WireChoice, WireEvent, WireRight, WireServerEvent
 from consent_gateway.openapi import document
@@ -103,15 +115,18 @@ def http() -> str:
     return "\n".join(parts)
 
 
-def _model(model: type[BaseModel]) -> str:
+def _model(model: type[BaseModel], *, depth: int = 3) -> str:
     schema = model.model_json_schema()
     needed = schema.get("required", [])
-    fields = schema["properties"].items()
-    rows = [
-        (f"`{name}`", "yes" if name in needed else "", _schema(one, schema.get("$defs", {}))) for name, one in fields
-    ]
+    rows = []
+    for name, one in schema["properties"].items():
+        values = _schema(one, schema.get("$defs", {}))
+        if one.get("default") not in (None, "", 0, [], {}) and not isinstance(one["default"], dict):
+            values += f"; `{json.dumps(one['default'])}` unless given"
+        rows.append((f"`{name}`", "yes" if name in needed else "", values))
     words = (inspect.getdoc(model) or "").replace("\n", " ")
-    return f"### {model.__name__.removeprefix('Wire')}\n\n{words}\n\n{table(('field', 'needed', 'values'), rows)}"
+    title = f"{'#' * depth} {model.__name__.removeprefix('Wire')}"
+    return f"{title}\n\n{words}\n\n{table(('field', 'needed', 'values'), rows)}"
 
 
 def _schema(schema: dict[str, Any], named: dict[str, Any] | None = None) -> str:
@@ -123,16 +138,22 @@ def _schema(schema: dict[str, Any], named: dict[str, Any] | None = None) -> str:
         return _schema(found) if "enum" in found else f"[{name}](#{name.lower()})"
     if "enum" in schema:
         return ", ".join(f"`{one}`" for one in schema["enum"])
-    more = [
-        f"of {_schema(schema[key])}" for key in ("items", "additionalProperties") if isinstance(schema.get(key), dict)
-    ]
+    inner = [schema[key] for key in ("items", "additionalProperties") if isinstance(schema.get(key), dict)]
+    more = [f"of {_schema(one, named)}" for one in inner]
     if "minimum" in schema:
         more.append(f"from {schema['minimum']:g} to {schema['maximum']:,}")
     limits = (("maxLength", "characters"), ("maxItems", "items"), ("maxProperties", "entries"))
     more += [f"at most {schema[key]:,} {what}" for key, what in limits if key in schema]
-    if "pattern" in schema:
+    if (
+        "pattern" in schema and r"\x00" not in schema["pattern"]
+    ):  # that nothing is in it that can't be seen goes without saying
         more.append(f"like `{schema['pattern']}`")
     return f"{schema.get('format') or schema['type']} {', '.join(more)}".strip()
+
+
+def policy() -> str:
+    parts = (Policy, Controller, Body, Authority, PolicyPurpose, PolicyCookie, Service, Recipient, Storage, Version)
+    return "\n".join(_model(part, depth=2) for part in parts)
 
 
 def columns() -> str:
@@ -201,6 +222,7 @@ _REFERENCE = ROOT / "docs" / "reference"
 PAGES: dict[Path, Callable[[], str]] = {
     ROOT / "README.md": kept,
     _REFERENCE / "settings.md": settings,
+    _REFERENCE / "policy.md": policy,
     _REFERENCE / "cli.md": cli,
     _REFERENCE / "http.md": http,
     _REFERENCE / "columns.md": columns,
