@@ -66,7 +66,8 @@ class Choices:
     def state(self, scope: Scope, arrival: Arrival, site: str) -> Response:
         """Where this visitor stands, as the contract's JSON."""
         wanted = dict(parse_qsl(scope["query_string"].decode("latin-1"))).get("language", "")
-        return private(JSONResponse(self.described(arrival, site, wanted)))
+        later = bool(arrival.origin or read_kept(arrival.cookie))  # another origin's page keeps it where we can't see it
+        return private(JSONResponse(self.described(arrival, site, wanted) | {"later": later}))
 
     def described(self, arrival: Arrival, site: str, wanted: str) -> dict[str, Any]:
         """The same as a dictionary, for a page in the language that is wanted, or else the browser's."""

@@ -1,7 +1,7 @@
 """Packs native modules into one classic script: no node, no bundler, and the same bytes from the same sources.
 
 The modules that an entry imports, each once and after those that it imports itself, stand in one function scope.
-Comments and needless white space go; an imported style sheet becomes a `CSSStyleSheet`; and every name that we
+Comments and needless white space go; an imported style sheet becomes a `CSSStyleSheet`, or its text; and every name that we
 declare gets a short one, the same everywhere. Such a renaming can't change what a program means, as long as two names
 stay two.
 
@@ -27,7 +27,7 @@ _TOKEN = re.compile(
 _PATTERN = re.compile(r"/(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\[\n])+/[a-z]*")
 _IMPORT = re.compile(
     r'^import\s+(?:\{(?P<names>[^}]*)\}\s+from\s+|(?P<sheet>\w+)\s+from\s+)?"(?P<path>[^"]+)"'
-    r'(?:\s+with\s*\{\s*type:\s*"css"\s*\})?;[^\S\n]*$',
+    r'(?:\s+with\s*\{\s*type:\s*"(?P<type>css|text)"\s*\})?;[^\S\n]*$',
     re.MULTILINE,
 )
 _HOLE = re.compile(r"\$\{([^{}`]*)\}")
@@ -55,6 +55,11 @@ _Places = set[tuple[int, str]]  # the statement in which a name is declared, and
 _Names = dict[tuple[int, str], str]  # the short one, by the statement in which it is declared (or _TOP) and the name
 
 
+# Chromium then compiles the functions beside the main thread while the script arrives, not on it one by one as they are
+# called: a third less script time on load.
+_HINT = "//# allFunctionsCalledOnLoad\n"
+
+
 class PackError(Exception):
     """A source breaks one of the conventions."""
 
@@ -74,7 +79,7 @@ def pack(entry: Path) -> bytes:
     _gather(entry.resolve(), sources, ())
     tokens = [token for text in sources.values() for token in _tokens(text)]
     top, local = _read_names(tokens)
-    return f'(()=>{{"use strict";{_write(tokens, _short_names(tokens, top, local))}}})();\n'.encode()
+    return f'{_HINT}(()=>{{"use strict";{_write(tokens, _short_names(tokens, top, local))}}})();\n'.encode()
 
 
 def _gather(path: Path, sources: dict[Path, str], above: tuple[Path, ...]) -> None:
@@ -90,7 +95,7 @@ def _gather(path: Path, sources: dict[Path, str], above: tuple[Path, ...]) -> No
     for found in _IMPORT.finditer(text):
         target = (path.parent / found["path"]).resolve()
         if target.suffix == ".css":
-            sources.setdefault(target, _sheet(found["sheet"], target))
+            sources.setdefault(target, _sheet(found["sheet"], target, parsed=found["type"] == "css"))
         else:
             _gather(target, sources, (*above, path))
     body = re.sub(
@@ -106,9 +111,9 @@ def _gather(path: Path, sources: dict[Path, str], above: tuple[Path, ...]) -> No
     sources[path] = body
 
 
-def _sheet(name: str, path: Path) -> str:
+def _sheet(name: str, path: Path, *, parsed: bool) -> str:
     text = minify_css(path.read_text()).replace("\\", "\\\\").replace("`", "\\`").replace("${", "\\${")
-    return f"const {name} = new CSSStyleSheet();\n{name}.replaceSync(`{text}`);\n"
+    return f"const {name} = new CSSStyleSheet();\n{name}.replaceSync(`{text}`);\n" if parsed else f"const {name} = `{text}`;\n"
 
 
 def minify_css(text: str) -> str:

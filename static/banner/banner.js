@@ -7,6 +7,7 @@ import { closeDialog, moreLink, openDialog } from "./preferences.js";
 import { box, isEarnest, region, root, tell } from "./root.js";
 
 let isAsking;
+let hasRoom; // at the page's foot, for what has the focus
 let shown; // the state that what is to be seen was drawn for
 
 const decisive = () => JSON.stringify({ ...state, nonce: 0 });
@@ -60,30 +61,33 @@ const corner = () => [
 // removes it.
 function draw(asking) {
   isAsking = asking;
-  const { body, documentElement } = document;
   const hadFocus = root.activeElement;
   region.className = asking ? "ask" : "corner";
   region.ariaLabel = word("label");
   region.replaceChildren(...(asking ? firstLayer() : corner()));
   root.host.lang = notice.language;
-  documentElement.style.paddingBottom = documentElement.style.scrollPaddingBottom = "";
-  body[asking ? "before" : "after"](root.host);
+  if (hasRoom) leaveRoom("");
+  document.body[asking ? "before" : "after"](root.host);
   if (hadFocus) region.querySelector("button").focus();
 }
 
 const show = () => openDialog(act);
 
-region.onkeydown = ({ key }) => {
+function leaveRoom(room) {
+  const { style } = document.documentElement;
+  style.paddingBottom = style.scrollPaddingBottom = hasRoom = room;
+}
+
+region.addEventListener("keydown", ({ key }) => {
   if (key === "Escape" && isAsking) draw(false); // no choice: the next page asks again
-};
+});
 
 // An element of the page that gets the focus is never left under what we show, not even the last of the page.
 addEventListener("focusin", ({ target }) => {
   const ours = box(region);
   const { top, bottom, left, right } = box(target);
   if (target !== root.host && bottom > ours.top && top < ours.bottom && right > ours.left && left < ours.right) {
-    const { style } = document.documentElement;
-    style.paddingBottom = style.scrollPaddingBottom = innerHeight - ours.top + 9 + "px";
+    leaveRoom(innerHeight - ours.top + 9 + "px");
     target.scrollIntoView({ block: "nearest" });
   }
 });

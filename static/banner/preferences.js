@@ -4,7 +4,7 @@ import { make } from "../core/dom.js";
 import { button, notice, word } from "../core/notice.js";
 import { permits, state } from "../core/state.js";
 import { place } from "../core/wire.js";
-import { root } from "./root.js";
+import { dress, root } from "./root.js";
 
 let dialog;
 
@@ -69,6 +69,7 @@ export function openDialog(act) {
       send("save", "save", wanted),
     ),
   );
+  dress(root);
   root.append(dialog);
   dialog.showModal();
 }

@@ -1,5 +1,6 @@
 // Where everything that the visitor sees lives: one element beside the body, its content out of reach of the page's
 // styles.
+import deep from "./deep.css" with { type: "text" };
 import look from "./look.css" with { type: "css" };
 import { make } from "../core/dom.js";
 
@@ -18,6 +19,17 @@ export function tell(text, todo = "") {
   clearTimeout(silence);
   voice.replaceChildren(text, todo);
   if (!todo) silence = setTimeout(tell, 8000, "");
+}
+
+// What lies deeper than the first layer has a style sheet of its own, read when the first of it is shown.
+let whole;
+
+export function dress(shadow) {
+  if (!whole) {
+    whole = new CSSStyleSheet();
+    whole.replaceSync(deep);
+  }
+  shadow.adoptedStyleSheets = [look, whole];
 }
 
 export const box = (element) => element.getBoundingClientRect();

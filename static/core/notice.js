@@ -26,7 +26,8 @@ export const listenWithNotice = (hear) => {
 };
 
 // A word of the banner, with its places filled: `word("ask", notice.controller)`.
-export const word = (name, values) => notice.words[name].replace(/\{(\w+)\}/g, (_, key) => values[key]);
+export const word = (name, values = {}) =>
+  Object.entries(values).reduce((text, [key, value]) => text.replaceAll("{" + key + "}", () => value), notice.words[name]);
 
 // A button that is called by a word.
 export const button = (name, onclick) => make("button", { type: "button", onclick }, word(name));

@@ -27,19 +27,26 @@ function take(next) {
   }
 }
 
-// Ask again. What could not be sent before goes first, so that the answer is the truth. What the server can't take as it
-// is, as of a purpose that is gone, is sent as a withdrawal: stricter, and never lost.
+const askState = () => ask("state?language=" + document.documentElement.lang.slice(0, 2));
+
+// Ask again. What could not be sent before goes first, so that what is taken is the truth. What the server can't take as it
+// is, as of a purpose that is gone, is sent as a withdrawal: stricter, and never lost. The server says when to look: a script
+// that reads a cookie waits for the browser's other process, as long as for all else that it does on load.
 export async function refresh() {
   try {
-    const left = kept();
+    let next = await askState();
+    const left = next.later ? kept() : [];
     for (const choice of left) {
       await ask("choice", choice).catch((why) => {
         if (why >= 400 && why < 500) return ask("choice", { action: "withdraw" });
         throw why;
       });
     }
-    if (left[0]) keep([]);
-    take(await ask("state?language=" + document.documentElement.lang.slice(0, 2)));
+    if (left[0]) {
+      keep([]);
+      next = await askState();
+    }
+    take(next);
   } catch {
     // away, or busy: it is asked again when the page is shown or the line is back
   }

@@ -1,7 +1,8 @@
 // The way to the gateway that this script came from.
 
 // Everything hangs beside the script, whatever the prefix, the host and the script's own (hashed) name.
-const base = document.currentScript.src.replace(/[^/]*$/, "");
+const { src } = document.currentScript;
+const base = src.slice(0, src.lastIndexOf("/") + 1);
 
 export const place = (path) => base + path;
 

@@ -1,7 +1,6 @@
 // `<iframe data-purpose="marketing" data-src="https://…">`: in its place, and as large, stands what would come from
 // whom, and two buttons: show it once, or always. Withdrawn, it is taken out again.
-import look from "../banner/look.css" with { type: "css" };
-import { box, isEarnest, tell } from "../banner/root.js";
+import { box, dress, isEarnest, tell } from "../banner/root.js";
 import { make } from "../core/dom.js";
 import { button, notice, word } from "../core/notice.js";
 import { choose } from "../core/state.js";
@@ -29,7 +28,7 @@ function cover(frame) {
   front.style.cssText = `display:inline-block;overflow:hidden;max-width:100%;width:${wide};height:${height}px`;
   frames.set(front, frame);
   const shadow = front.attachShadow({ mode: "open" });
-  shadow.adoptedStyleSheets = [look];
+  dress(shadow);
   const always = async (event) => {
     const choice = { action: "save", purposes: { [purpose]: true } };
     if (isEarnest(event) && !(await choose("page", choice))) tell(word("failed"));

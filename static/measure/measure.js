@@ -6,7 +6,7 @@ import { firstView, newId } from "./first.js";
 import { addEvent, holdEvents, hurry, sendEvents, sendWhenPermitted } from "./queue.js";
 
 const clock = () => performance.now();
-const address = () => location.href.split("#")[0].slice(0, 2048);
+const address = () => document.URL.split("#")[0].slice(0, 2048);
 const pathOf = (url) => url.split("?")[0];
 
 let view = {}; // of this moment: `id`, none of an error's page; `url`; `loaded` with the page; what was `said` of it

@@ -62,6 +62,7 @@ def test_state_of_somebody_new(site: Site) -> None:
         "script_needs_consent": False,
         "language": "en",
         "signals": {"gpc": False, "dnt": False},
+        "later": False,
     }
 
 

@@ -9,10 +9,13 @@ import pytest
 from consent_gateway.edge.packer import PackError, minify_css, pack
 
 
+HINT = "//# allFunctionsCalledOnLoad\n"
+
+
 def packed(folder: Path, **modules: str) -> str:
     for name, text in modules.items():
         (folder / f"{name}.js").write_text(text)
-    return pack(folder / "entry.js").decode()
+    return pack(folder / "entry.js").decode().removeprefix(HINT)
 
 
 def body(folder: Path, text: str) -> str:
@@ -28,7 +31,7 @@ def test_a_module_stands_once_and_behind_what_it_imports(tmp_path: Path) -> None
         shared="export const shared = 7;",
     )
     assert text == '(()=>{"use strict";const a=7;one(a);two(a);last(1);})();\n'
-    assert text == pack(tmp_path / "entry.js").decode()
+    assert HINT + text == pack(tmp_path / "entry.js").decode()
 
 
 @pytest.mark.parametrize(
@@ -71,6 +74,8 @@ def test_a_style_sheet_becomes_one_of_the_page(tmp_path: Path) -> None:
     (tmp_path / "look.css").write_text("/* words */\na :hover {\n  color: red;\n  width: calc(1px + 2px);\n}\n")
     text = body(tmp_path, 'import look from "./look.css" with { type: "css" };\nuse(look);')
     assert text == "const a=new CSSStyleSheet();a.replaceSync(`a :hover{color:red;width:calc(1px + 2px)}`);use(a);"
+    text = body(tmp_path, 'import look from "./look.css" with { type: "text" };\nuse(look);')
+    assert text == "const a=`a :hover{color:red;width:calc(1px + 2px)}`;use(a);"
     assert minify_css("@media (width < 40rem) { a, b > c { margin: 0 -1px } }") == (
         "@media (width < 40rem){a,b > c{margin:0 -1px}}"
     )
