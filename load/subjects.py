@@ -48,6 +48,7 @@ def _dist(key: str, path: str) -> str:
 
 SUBJECTS = (
     Subject("bare", "bare page", ""),
+    Subject("floor", "two requests and their elements", _script("/setup/floor.js")),
     Subject("ours", "Consent Gateway", _script("/_cg/site.js")),
     Subject("more", "Consent Gateway with its extras", _script("/_cg/site.js") + _script("/_cg/more.js")),
     Subject(

@@ -66,7 +66,8 @@ class Choices:
     def state(self, scope: Scope, arrival: Arrival, site: str) -> Response:
         """Where this visitor stands, as the contract's JSON."""
         wanted = dict(parse_qsl(scope["query_string"].decode("latin-1"))).get("language", "")
-        later = bool(arrival.origin or read_kept(arrival.cookie))  # another origin's page keeps it where we can't see it
+        # does a choice wait? Of another origin's page, whose cookie does not come with this request, it is not known
+        later = bool(arrival.origin or read_kept(arrival.cookie))
         return private(JSONResponse(self.described(arrival, site, wanted) | {"later": later}))
 
     def described(self, arrival: Arrival, site: str, wanted: str) -> dict[str, Any]:

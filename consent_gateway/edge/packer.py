@@ -1,9 +1,9 @@
 """Packs native modules into one classic script: no node, no bundler, and the same bytes from the same sources.
 
 The modules that an entry imports, each once and after those that it imports itself, stand in one function scope.
-Comments and needless white space go; an imported style sheet becomes a `CSSStyleSheet`, or its text; and every name that we
-declare gets a short one, the same everywhere. Such a renaming can't change what a program means, as long as two names
-stay two.
+Comments and needless white space go; an imported style sheet becomes a `CSSStyleSheet`, or its text; and every name
+that we declare gets a short one, the same everywhere. Such a renaming can't change what a program means, as long as two
+names stay two.
 
 It reads the JavaScript that we write, not all that there is: `static/README.md` lists the conventions, and what
 breaks one is refused with the file and the reason.
@@ -113,7 +113,8 @@ def _gather(path: Path, sources: dict[Path, str], above: tuple[Path, ...]) -> No
 
 def _sheet(name: str, path: Path, *, parsed: bool) -> str:
     text = minify_css(path.read_text()).replace("\\", "\\\\").replace("`", "\\`").replace("${", "\\${")
-    return f"const {name} = new CSSStyleSheet();\n{name}.replaceSync(`{text}`);\n" if parsed else f"const {name} = `{text}`;\n"
+    value = f"new CSSStyleSheet();\n{name}.replaceSync(`{text}`)" if parsed else f"`{text}`"
+    return f"const {name} = {value};\n"
 
 
 def minify_css(text: str) -> str:

@@ -36,15 +36,14 @@ export async function refresh() {
   try {
     let next = await askState();
     const left = next.later ? kept() : [];
-    for (const choice of left) {
+    for (const choice of [...left]) {
       await ask("choice", choice).catch((why) => {
         if (why >= 400 && why < 500) return ask("choice", { action: "withdraw" });
         throw why;
       });
-    }
-    if (left[0]) {
-      keep([]);
-      next = await askState();
+      left.shift();
+      keep(left); // the rest once more: the server ended the cookie
+      if (!left[0]) next = await askState();
     }
     take(next);
   } catch {

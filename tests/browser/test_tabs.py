@@ -96,6 +96,22 @@ def test_a_refusal_that_cant_be_sent_counts_and_is_sent_again(shop: Site, new_pa
     assert kept(page) == [] and state(page)["status"] == "withdrawn"
 
 
+def test_a_load_reads_no_cookie_unless_a_choice_waits(shop: Site, new_page: NewPage) -> None:
+    """It would wait for the browser's other process."""
+    page = new_page()
+    page.add_init_script(
+        """const { get, set } = Object.getOwnPropertyDescriptor(Document.prototype, "cookie");
+        self.read = 0;
+        Object.defineProperty(document, "cookie", { get() { self.read++; return get.call(this); }, set });"""
+    )
+    visit(page, shop)
+    assert page.evaluate("read") == 0
+    value = quote(json.dumps([{"action": "reject_all"}]))
+    page.context.add_cookies([{"name": "cg-later", "value": value, "url": shop.url}])
+    visit(page, shop, shows=CORNER)
+    assert page.evaluate("read") > 0 and kept(page) == [] and state(page)["status"] == "refused"
+
+
 def test_it_is_sent_again_when_the_line_is_back(shop: Site, new_page: NewPage) -> None:
     page = visit(new_page(), shop)
     page.context.set_offline(True)
@@ -104,9 +120,14 @@ def test_it_is_sent_again_when_the_line_is_back(shop: Site, new_page: NewPage) -
     dialog.locator(".three button").nth(1).click()
     page.wait_for_selector(CORNER)
     assert kept(page) == [{"action": "reject_all"}, {"action": "object"}]
-    with page.expect_response("**/_cg/state*"):
-        page.context.set_offline(False)
-    assert kept(page) == [] and state(page)["objection"] is True
+    page.route(
+        "**/_cg/choice", lambda route: away(route) if "object" in (route.request.post_data or "") else route.continue_()
+    )
+    page.context.set_offline(False)
+    wait_for("the first to be sent", lambda: kept(page) == [{"action": "object"}])
+    page.unroute("**/_cg/choice")
+    page.evaluate("dispatchEvent(new Event('online'))")
+    wait_for("both to be sent", lambda: kept(page) == [] and state(page)["objection"] is True)
 
 
 def test_a_grant_that_cant_be_recorded_does_not_count_and_is_told(shop: Site, new_page: NewPage) -> None:

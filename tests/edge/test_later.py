@@ -39,6 +39,8 @@ def test_it_counts_as_a_refusal_at_once(site: Site) -> None:
     assert "Yes" not in site.get("/members", cookies=granted | kept("withdraw")).text
     state = site.get("/_cg/state", cookies=granted | kept("withdraw")).json()
     assert (state["status"], state["ask"], state["objection"]) == ("refused", False, False)
+    assert state["later"] is True, "the script is told to send it again"
+    assert site.get("/_cg/state", {"Origin": site.url}).json()["later"] is True, "another origin's cookie is not seen"
     assert state["purposes"] == {"measurement": True, "analytics": False}
     assert site.get("/_cg/state", cookies=kept("object")).json()["objection"] is True
 

@@ -8,7 +8,6 @@ import pytest
 
 from consent_gateway.edge.packer import PackError, minify_css, pack
 
-
 HINT = "//# allFunctionsCalledOnLoad\n"
 
 
