@@ -301,7 +301,9 @@ def _write(tokens: list[_Token], names: _Names) -> str:
     last = _Token("mark", ";")
     for index, token in enumerate(tokens):
         text = token.text
-        if token.kind == "name" and _is_reference(tokens, index):
+        if text == "const":
+            text = "let"  # one word for both compresses better
+        elif token.kind == "name" and _is_reference(tokens, index):
             text = names.get((_TOP, text)) or names.get((token.statement, text), text)
             if token.short_form and text != token.text:
                 text = f"{token.text}:{text}"

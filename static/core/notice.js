@@ -26,8 +26,11 @@ export const listenWithNotice = (hear) => {
 };
 
 // A word of the banner, with its places filled: `word("ask", notice.controller)`.
-export const word = (name, values = {}) =>
-  Object.entries(values).reduce((text, [key, value]) => text.replaceAll("{" + key + "}", () => value), notice.words[name]);
+export function word(name, values) {
+  let text = notice.words[name];
+  for (const key in values) text = text.replaceAll("{" + key + "}", () => values[key]);
+  return text;
+}
 
 // A button that is called by a word.
 export const button = (name, onclick) => make("button", { type: "button", onclick }, word(name));

@@ -36,12 +36,11 @@ export async function refresh() {
   try {
     let next = await askState();
     const left = next.later ? kept() : [];
-    for (const choice of [...left]) {
-      await ask("choice", choice).catch((why) => {
+    while (left[0]) {
+      await ask("choice", left.shift()).catch((why) => {
         if (why >= 400 && why < 500) return ask("choice", { action: "withdraw" });
         throw why;
       });
-      left.shift();
       keep(left); // the rest once more: the server ended the cookie
       if (!left[0]) next = await askState();
     }
@@ -58,7 +57,7 @@ export async function choose(where, ...choices) {
   try {
     let next;
     for (const choice of choices) next = await ask("choice", { where, notice, language, nonce, ...choice });
-    if (kept()[0]) keep([]);
+    keep([]);
     take(next);
     return "sent";
   } catch {

@@ -1,4 +1,5 @@
-"""`make screenshots`: every state of the banner as a picture in `screenshots/`, by language, scheme and width.
+"""`make screenshots`: every state of the banner, and the privacy page, as a picture in `screenshots/`, by language,
+scheme and width; with text twice as large, and in forced colours.
 
 Three more are of the demo, as the README shows it: its banner twice, and its dashboard. Those of the owners' pages in
 every state (`owners`) are in `screenshots/owners/`.
@@ -28,7 +29,7 @@ from .visitor import BANNER, CORNER, DIALOG, buttons, open_dialog, visit
 DEMO = str(ROOT / "consent_gateway" / "demo" / "policy.toml")
 FOLDER = ROOT / "screenshots"
 SCHEMES = ("light", "dark")
-WIDTHS = {"phone": (390, 844), "wide": (1280, 800)}
+WIDTHS = {"narrow": (320, 640), "phone": (390, 844), "wide": (1280, 800)}
 Shot = Callable[[str], None]
 
 
@@ -38,8 +39,13 @@ def take_all(browser: Browser, site: Site, demo: Site) -> None:
             for name, (width, height) in WIDTHS.items():
                 page = open_page(browser, scheme, width, height)
                 walk(page, site, lang, partial(save, page, lang, scheme, name))
+                page.goto(f"{site.url}/_cg/privacy?language={lang}")
+                page.screenshot(path=FOLDER / f"{lang}-{scheme}-{name}-9-privacy.png", full_page=True)
                 page.context.close()
                 print(f"{lang} {scheme} {name}", flush=True)
+        page = open_page(browser, "dark", *WIDTHS["phone"], forced_colors="active")
+        walk(page, site, lang, partial(save, page, lang, "forced", "phone"))
+        page.context.close()
     for scheme, width, height in (("light", 960, 600), ("dark", 390, 700)):
         page = open_page(browser, scheme, width, height)
         page.goto(demo.url)
@@ -64,8 +70,17 @@ def dashboard(browser: Browser, folder: Path) -> None:
         demo.terminate()
 
 
-def open_page(browser: Browser, scheme: Any, width: int, height: int) -> Page:
-    return browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce")
+def take_large(browser: Browser, site: Site) -> None:
+    """In a browser whose owner set text twice as large."""
+    for lang in LANGUAGES:
+        page = open_page(browser, "light", *WIDTHS["phone"])
+        walk(page, site, lang, partial(save, page, lang, "large", "phone"))
+        page.context.close()
+
+
+def open_page(browser: Browser, scheme: Any, width: int, height: int, **options: Any) -> Page:
+    viewport: Any = {"width": width, "height": height}
+    return browser.new_page(viewport=viewport, color_scheme=scheme, reduced_motion="reduce", **options)
 
 
 def walk(page: Page, site: Site, lang: str, shot: Shot) -> None:
@@ -111,15 +126,20 @@ def main() -> int:
     with TemporaryDirectory() as home, sync_playwright() as playwright:
         policy = str(Path(home) / "policy.toml")
         Path(policy).write_text(POLICY)
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        options: Any = {"executable_path": path, "args": ["--no-sandbox", "--disable-gpu"]}
+        browser = playwright.chromium.launch(**options)
+        options["args"].append("--blink-settings=defaultFontSize=32")
+        large = playwright.chromium.launch(**options)
         with (
             Site(Path(home) / "shop", "tests.browser.pages:site", BACK_OFFICE="external", POLICY=policy) as site,
             Site(Path(home) / "demo", "consent_gateway.demo.site:site", BACK_OFFICE="external", POLICY=DEMO) as demo,
         ):
             take_all(browser, site, demo)
+            take_large(large, site)
         dashboard(browser, Path(home))
         owners.take_all(browser, Path(home) / "owners")
         browser.close()
+        large.close()
     print(f"{len(list(FOLDER.rglob('*.png')))} pictures in {FOLDER.name}/")
     return 0
 

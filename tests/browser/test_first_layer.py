@@ -38,7 +38,7 @@ _WEIGHT = """(elements) => elements.map((element) => {
 def test_the_three_buttons_weigh_the_same(shop: Site, new_page: NewPage, lang: str, scheme: str) -> None:
     page = visit(new_page(color_scheme=scheme, reduced_motion="reduce"), shop, lang=lang)
     for width in (320, 390, 1280):
-        page.set_viewport_size({"width": width, "height": 800})
+        page.set_viewport_size({"width": width, "height": 640})
         found: list[dict[str, Any]] = buttons(page).evaluate_all(_WEIGHT)
         assert [text.strip() for text in buttons(page).all_inner_texts()] == THREE[lang]
         assert found[0] == found[1] == found[2], (lang, scheme, width)
@@ -47,6 +47,7 @@ def test_the_three_buttons_weigh_the_same(shop: Site, new_page: NewPage, lang: s
         in_a_row = len({round(box["y"]) for box in boxes}) == 1
         in_a_column = len({round(box["x"]) for box in boxes}) == 1
         assert in_a_row or in_a_column, "none has a line of its own"
+        assert all(box["y"] >= 0 and box["y"] + box["height"] <= 640 for box in boxes), "none is out of sight"
 
 
 def test_it_says_who_asks_for_what_a_sentence_each(shop: Site, new_page: NewPage) -> None:

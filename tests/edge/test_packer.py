@@ -29,7 +29,7 @@ def test_a_module_stands_once_and_behind_what_it_imports(tmp_path: Path) -> None
         two='import { shared } from "./shared.js";\ntwo(shared);',
         shared="export const shared = 7;",
     )
-    assert text == '(()=>{"use strict";const a=7;one(a);two(a);last(1);})();\n'
+    assert text == '(()=>{"use strict";let a=7;one(a);two(a);last(1);})();\n'
     assert HINT + text == pack(tmp_path / "entry.js").decode()
 
 
@@ -41,21 +41,21 @@ def test_a_module_stands_once_and_behind_what_it_imports(tmp_path: Path) -> None
             "f('// no comment', \"/* nor this */\", `nor // this`);",
             "f('// no comment',\"/* nor this */\",`nor // this`);",
         ),
-        ("const name = 1;\nname.name = { name: name };", "const a=1;a.name={name:a};"),
-        ("const kept = 1;\nf({ kept });", "const kept=1;f({kept});"),
-        ("const long = f;\nlong(`${long} ${window.long}`);", "const a=f;a(`${a} ${window.long}`);"),
-        ("const first = (second, ...third) => second ? third : first;", "const c=(a,...b)=>a?b:c;"),
+        ("const name = 1;\nname.name = { name: name };", "let a=1;a.name={name:a};"),
+        ("const kept = 1;\nf({ kept });", "let kept=1;f({kept});"),
+        ("const long = f;\nlong(`${long} ${window.long}`);", "let a=f;a(`${a} ${window.long}`);"),
+        ("const first = (second, ...third) => second ? third : first;", "let c=(a,...b)=>a?b:c;"),
         ("let one = 1, two = 2;\nf(one, two, a);", "let b=1,c=2;f(b,c,a);"),
         ("function f(x) {\n  return x;\n}\nf(2)", "function b(a){return a}\nb(2)"),
-        ("const o = { open() { return 1; } };\nopen();", "const a={open(){return 1}};open();"),
+        ("const o = { open() { return 1; } };\nopen();", "let a={open(){return 1}};open();"),
         ("try { f(); } catch (error) { g(error); }", "try{f()}catch(a){g(a)}"),
         ('x = a + +b - -c;\ny = /[/"]+/g.test(z);', 'x=a+ +b- -c;y=/[/"]+/g.test(z);'),
-        ("for (const item of items) f(item);", "for(const a of items)f(a);"),
-        ("const [head, tail] = list;\nf(head, tail);", "const[a,b]=list;f(a,b);"),
-        ("const { left = 1, right } = o;\nf(left, right);", "const{left=1,right}=o;f(left,right);"),
+        ("for (const item of items) f(item);", "for(let a of items)f(a);"),
+        ("const [head, tail] = list;\nf(head, tail);", "let[a,b]=list;f(a,b);"),
+        ("const { left = 1, right } = o;\nf(left, right);", "let{left=1,right}=o;f(left,right);"),
         ("let state;\nf(() => { state = 1; });", "let a;f(()=>{a=1});"),
-        ("const { x, y } = o;\nf(x + x, x, y);", "const{x:a,y}=o;f(a+a,a,y);"),
-        ("const f = (x) => x;\nconst g = (y, z) => f(`${y}`, z);", "const c=(a)=>a;const d=(a,b)=>c(`${a}`,b);"),
+        ("const { x, y } = o;\nf(x + x, x, y);", "let{x:a,y}=o;f(a+a,a,y);"),
+        ("const f = (x) => x;\nconst g = (y, z) => f(`${y}`, z);", "let c=(a)=>a;let d=(a,b)=>c(`${a}`,b);"),
         ("f.catch((why) => { if (why) return g(why); });", "f.catch((a)=>{if(a)return g(a)});"),
         ("f((top) => top + 1);\nf(top);", "f((a)=>a+1);f(top);"),
         ("f({ a: 1, }, [2,\n],);", "f({a:1},[2,]);"),
@@ -66,15 +66,15 @@ def test_what_goes_and_what_stays(tmp_path: Path, source: str, expected: str) ->
 
 
 def test_a_short_name_is_never_one_that_is_used_otherwise(tmp_path: Path) -> None:
-    assert body(tmp_path, "const mine = a + b;\nf(mine, `${c}`);") == "const d=a+b;f(d,`${c}`);"
+    assert body(tmp_path, "const mine = a + b;\nf(mine, `${c}`);") == "let d=a+b;f(d,`${c}`);"
 
 
 def test_a_style_sheet_becomes_one_of_the_page(tmp_path: Path) -> None:
     (tmp_path / "look.css").write_text("/* words */\na :hover {\n  color: red;\n  width: calc(1px + 2px);\n}\n")
     text = body(tmp_path, 'import look from "./look.css" with { type: "css" };\nuse(look);')
-    assert text == "const a=new CSSStyleSheet();a.replaceSync(`a :hover{color:red;width:calc(1px + 2px)}`);use(a);"
+    assert text == "let a=new CSSStyleSheet();a.replaceSync(`a :hover{color:red;width:calc(1px + 2px)}`);use(a);"
     text = body(tmp_path, 'import look from "./look.css" with { type: "text" };\nuse(look);')
-    assert text == "const a=`a :hover{color:red;width:calc(1px + 2px)}`;use(a);"
+    assert text == "let a=`a :hover{color:red;width:calc(1px + 2px)}`;use(a);"
     assert minify_css("@media (width < 40rem) { a, b > c { margin: 0 -1px } }") == (
         "@media (width < 40rem){a,b > c{margin:0 -1px}}"
     )
