@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from starlette.routing import Route
 
 from .config.settings import Settings
 from .rule.errors import ConfigError, ConsentGatewayError
-from .store.backup import BackupError, Step, back_up
+from .store.backup import LAST, BackupError, Step, back_up
 from .store.client import Failure, first_line
 from .store.layout import Layout
 from .store.restore import check, restore
@@ -118,6 +119,8 @@ class Jobs:
         finally:
             client.close()
         rows = sum(manifest.rows(table) for table in manifest.tables)
+        with suppress(OSError):  # it is made; that it can't be noted is no reason to say otherwise
+            (self._settings.DATA_DIR / LAST).write_text(json.dumps({"made_at": manifest.made_at, "path": str(path)}))
         return {"rows": rows, "files": len(manifest.files), "bytes": path.stat().st_size}
 
     def _restore(self, path: Path, step: Step, *, replace: bool) -> dict[str, Any]:

@@ -6,12 +6,11 @@ import asyncio
 import logging
 import shutil
 import stat
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import Any
 
 import typer
 from rich.markup import escape
@@ -27,7 +26,10 @@ from ..config.settings import Settings
 from ..record.key_ring import destroyed_months
 from ..record.salts import memory_dir
 from ..rule.errors import ConfigError, ConsentGatewayError
-from .common import ask_office, console, no_installation, read_settings
+from ..rule.purposes import MEASUREMENT
+from . import soundness
+from .common import ask_office, console, is_running, no_installation, read_settings
+from .soundness import Finding
 
 _CANARY = "203.0.113.77"  # RFC 5737: nobody's
 _BEYOND = ("confirmed", "aside", "erased", "repeated")  # what became of an accepted event; others are in the spool
@@ -36,41 +38,58 @@ _OLD_SECONDS = 60.0
 _MARK = {"good": "[green]✓[/]", "note": "[yellow]![/]", "bad": "[red]✗[/]"}
 
 
-class Finding(NamedTuple):
-    """One line of the page: `good`, `note` or `bad`, what was found, and what to do about it."""
-
-    grade: str
-    words: str
-    advice: str = ""
-
-
 def doctor() -> None:
     """Check this installation: settings, disk, keys, proxies, store, spool, books, and a canary address.
 
     Each line says what to do. Ends with 1 when something is wrong, so that a monitor can run it.
     """
     settings = read_settings()
-    findings = [*_files(settings), *_policy(settings), *_proxies(settings)]
+    now = soundness.now_seconds()
+    newest = soundness.newest_choice(settings.DATA_DIR)
+    page = {
+        "Settings and policy": [*_policy(settings), *soundness.reach(settings)],
+        "This host": [*_files(settings), *soundness.clock(newest, now, soundness.is_synchronised())],
+    }
     books: list[list[Any]] = []
-    try:
-        if not no_installation(settings):
+    if not no_installation(settings):
+        page["Store, spool and ledger"] = found = []
+        try:
+            alive = is_running(settings)
             with running_office(settings):
-                findings += _store(ask_office(settings, "GET", "/store"))
-                findings += _spool(ask_office(settings, "GET", "/health"))
-                findings += _rights(ask_office(settings, "GET", "/rights", {"all": "no"}))
+                whose = "is a site's" if alive else "was started for this look: no site runs, or its workers are away"
+                found.append(Finding("good" if alive else "note", f"the back office answers, and {whose}"))
+                state = ask_office(settings, "GET", "/store")
+                found += _store(state)
+                if not state["error"]:
+                    kept = load(settings.POLICY).as_of(now_ms()).retention_days(MEASUREMENT)
+                    found += soundness.retention(state, kept, now)
+                found += _spool(ask_office(settings, "GET", "/health"))
+                found += soundness.ledger(ask_office(settings, "GET", "/ledger"), now)
+                found += soundness.backups(settings.DATA_DIR, now)
+                found += _rights(ask_office(settings, "GET", "/rights", {"all": "no"}))
                 books = ask_office(settings, "GET", "/books")
-                findings += _balance(books)
-    except ConsentGatewayError as error:
-        findings.append(Finding("bad", f"the back office: {error}", "its log says more; is another one running?"))
-    findings += _canary(settings)
-    for grade, words, advice in findings:
-        more = f"\n    → {escape(advice)}" if advice else ""
-        console.print(f"{_MARK[grade]} {escape(words)}{more}", soft_wrap=True)
+                found += _balance(books)
+        except ConsentGatewayError as error:
+            found.append(Finding("bad", f"the back office: {error}", "its log says more; is another one running?"))
+    page["The promise"] = list(_canary(settings))
+    _show(page)
     if books:
         console.print("\nThe books of this host", style="bold")
         console.print(_books_table(books))
-    if any(finding.grade == "bad" for finding in findings):
+    findings = [finding for found in page.values() for finding in found]
+    bad, notes = (sum(finding.grade == grade for finding in findings) for grade in ("bad", "note"))
+    told = f"{notes} to think about" if notes else "nothing to think about"
+    console.print(f"\n[red]{bad} wrong[/], {told}." if bad else f"\n[green]Nothing is wrong[/], {told}.")
+    if bad:
         raise typer.Exit(1)
+
+
+def _show(page: dict[str, list[Finding]]) -> None:
+    for title, findings in page.items():
+        console.print(f"\n{title}", style="bold")
+        for grade, words, advice in findings:
+            more = f"\n    → {escape(advice)}" if advice else ""
+            console.print(f"{_MARK[grade]} {escape(words)}{more}", soft_wrap=True)
 
 
 def _files(settings: Settings) -> Iterator[Finding]:
@@ -83,8 +102,9 @@ def _files(settings: Settings) -> Iterator[Finding]:
                 yield Finding("note", f"{name} {folder} is not there yet", "it is made at the first start")
             continue
         wide = [path for path in (folder, *folder.glob("*")) if stat.S_IMODE(path.stat().st_mode) & 0o077]
-        if name == "KEYS_DIR" and wide:
-            yield Finding("bad", f"others may read {wide[0]}", f"chmod -R go= {folder}")
+        if wide and (name == "KEYS_DIR" or wide[0] == folder):
+            grade = "bad" if name == "KEYS_DIR" else "note"
+            yield Finding(grade, f"others may read {wide[0]}", f"chmod -R go= {folder}")
         else:
             yield Finding("good", f"{name} is {folder}" + (", for this user only" if name == "KEYS_DIR" else ""))
     for month in destroyed_months(settings.KEYS_DIR):
@@ -108,8 +128,9 @@ def _files(settings: Settings) -> Iterator[Finding]:
             )
         else:
             yield Finding("good", f"salts lie in memory, in {memory}")
-    if time.time() < 1_760_000_000:
-        yield Finding("bad", "the clock of this host is years behind", "set it: consents and retention depend on it")
+    if free < settings.SPOOL_LIMIT:
+        words = f"SPOOL_LIMIT is {settings.SPOOL_LIMIT / 1e9:,.1f} GB, more than is free"
+        yield Finding("note", words, "make room, or lower it: senders are told 503 before the disk is full")
 
 
 def _policy(settings: Settings) -> Iterator[Finding]:
@@ -129,14 +150,6 @@ def _policy(settings: Settings) -> Iterator[Finding]:
         yield Finding("good", f"the policy ({name}), version {policy.in_force(now_ms()).version} is in force")
 
 
-def _proxies(settings: Settings) -> Iterator[Finding]:
-    if settings.TRUSTED_PROXIES:
-        yield Finding("good", f"{settings.PROXY_HEADER} is believed from {', '.join(settings.TRUSTED_PROXIES)}")
-    else:
-        advice = "behind a proxy set CONSENT_GATEWAY_TRUSTED_PROXIES, and start uvicorn with --no-proxy-headers"
-        yield Finding("note", "no proxy is trusted: the address is that of who connects", advice)
-
-
 def _store(found: dict[str, Any]) -> Iterator[Finding]:
     if found["error"]:
         yield Finding("bad", f"the store: {found['error']}", "the spool keeps the events until it answers again")
@@ -144,7 +157,8 @@ def _store(found: dict[str, Any]) -> Iterator[Finding]:
     words = f"the store answers: ClickHouse {found['version']}, {found['rows']:,} events, tables of version"
     yield Finding("good", f"{words} {found['tables']}")
     for drift in found["drift"]:
-        yield Finding("bad", f"the table differs from the register: {drift}", "bring it back, or restore a backup")
+        advice = "consent-gateway schema apply shows what is left; bring it back, or restore a backup"
+        yield Finding("bad", f"the table differs from the register: {drift}", advice)
     for part in found["detached"]:
         yield Finding("bad", f"the engine set a damaged part aside: {part}", "restore it from a backup")
 

@@ -38,6 +38,7 @@ from .layout import Layout
 FORMAT = 1
 MANIFEST = "manifest.json"
 STOPS = "ledger/stops.jsonl"
+LAST = "last-backup.json"  # in DATA_DIR: when and where the last one was made
 _PIECE_BYTES = 16 * 1024**2
 _READ_BYTES = 1024**2
 _LEVEL = 3  # of gzip

@@ -169,6 +169,7 @@ def inspect(client: Client, layout: Layout = SINGLE) -> dict[str, Any]:
     return {
         "version": client.command("SELECT version()"),
         "tables": migrations.version(client, layout),
+        "oldest": client.command(f"SELECT toUnixTimestamp(min(received_at)) FROM {layout.local('events')}"),
         "rows": client.command(f"SELECT count() FROM {layout.local('events')}"),
         "drift": sorted(drift),
         "detached": [name for (name,) in parts],

@@ -42,7 +42,7 @@ class Choices(RuleBasedStateMachine):
         self.clock = mock.patch("time.time", lambda: _real() + self.ahead)
         self.clock.start()
         folders: dict[str, Any] = {"DATA_DIR": self.folder / "data", "KEYS_DIR": self.folder / "keys"}
-        settings = Settings(**folders, BACK_OFFICE="external", SITE="shop", CHOICES_PER_NETWORK=0)
+        settings = Settings(**folders, BACK_OFFICE="external", SITE="shop", SECRET="s" * 40, CHOICES_PER_NETWORK=0)
         self.workers = [ConsentGateway(bare(), settings) for _ in range(WORKERS)]
         self.jars = [""] * BROWSERS
         self.old: list[str] = []
