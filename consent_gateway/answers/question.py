@@ -150,6 +150,11 @@ class Question:
         shift = timedelta(days=self.days if self.compare == "previous" else 364)
         return replace(self, first=self.first - shift, last=self.last - shift, compare="", limit=MOST_ROWS)
 
+    def said(self) -> str:
+        """The same for the audit log: how many filters there are, and not which."""
+        number = len(self.filters)
+        return f"{self.site}, {self.first} to {self.last}, {number} filter{'s' * (number != 1)}"
+
     def moments(self) -> list[str]:
         """Every moment of its time line, as the reports write them: those without rows too."""
         if self.interval in _STEPS:

@@ -38,7 +38,7 @@ class Stats:
         question = self._desk.question([pair for pair in request.query_params.multi_items() if pair[0] != "format"])
         person = getattr(request.state, "person", None)
         if person is not None:
-            what = f"{name} of {question.site}, {question.first} to {question.last}, {len(question.filters)} filters"
+            what = f"{name} of {question.said()}"
             self._audit.note(person, "exported" if "format" in request.query_params else "read", f"{what}, {form}")
         rows = await run_in_threadpool(self._desk.ask, name, question)
         if form == "csv":

@@ -49,7 +49,7 @@ class Whole:
         if what not in RANGES and what not in ALL:
             raise ConfigError(f"{what!r} can't be exported: allowed are {', '.join([*RANGES, *ALL])}")
         more = ", with the columns that need consent" if own.get("consented") == "yes" else ""
-        noted = f"{what} of {question.site}, {question.first} to {question.last}, {len(question.filters)} filters{more}"
+        noted = f"{what} of {question.said()}{more}"
         self._audit.note(Person(own.get("by", ""), Role.OWNER, "terminal"), "exported", f"{noted}, {own['format']}")
         return JSONResponse({"site": question.site, "from": str(question.first), "to": str(question.last)})
 

@@ -51,7 +51,8 @@ def forward() -> None:
     need_installation(settings)
     with failing_in_one_line(), running_office(settings):
         pending = ask_office(settings, "POST", "/forward")["pending"]
-    console.print("Everything is in the store." if not pending else f"{pending} segments are still in the spool.")
+    waiting = "1 segment is" if pending == 1 else f"{pending} segments are"
+    console.print(f"{waiting} still in the spool." if pending else "Everything is in the store.")
 
 
 def sign_in(

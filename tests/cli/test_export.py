@@ -6,6 +6,7 @@ import csv
 import gzip
 import json
 import os
+import pty
 import signal
 import stat
 import subprocess
@@ -56,7 +57,18 @@ def test_beside_a_running_site(site: Site, tmp_path: Path) -> None:
 
     lines = [line for line in Audit(site.data_dir).read() if line["did"] == "exported"]
     assert [line["what"].split(" of ")[0] for line in lines] == ["events", "events", "visits", "pages"]
-    assert all(line["how"] == "terminal" and line["who"] for line in lines) and "1 filters, csv" in lines[2]["what"]
+    assert all(line["how"] == "terminal" and line["who"] for line in lines) and "1 filter, csv" in lines[2]["what"]
+
+
+def test_a_terminal_sees_how_far_it_is(site: Site, tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    environment = site.environment | {"TERM": "xterm", "COLUMNS": "100"}
+    line = [*LINE, "events", "-o", str(tmp_path / "events.csv")]
+    done = subprocess.run(line, env=environment, stderr=theirs, timeout=120)
+    os.close(theirs)
+    shown = os.read(ours, 100_000).decode()
+    os.close(ours)
+    assert done.returncode == 0 and "━" in shown and "%" in shown and "events of shop" in shown
 
 
 def test_the_reader_may_end_early(site: Site) -> None:
