@@ -186,7 +186,7 @@ async def serve_site(edge: Edge, app: ASGIApp, scope: Scope, receive: Receive, s
 class _Visit:
     """One request to the site, from its arrival to its page view."""
 
-    __slots__ = ("_arrival", "_at", "_edge", "_kind", "_root", "_server_ms", "_site", "_start", "_status",
+    __slots__ = ("_arrival", "_at", "_edge", "_kind", "_path", "_root", "_server_ms", "_site", "_start", "_status",
                  "_view_id", "seen", "shown")  # fmt: skip
 
     def __init__(self, edge: Edge, scope: Scope) -> None:
@@ -195,7 +195,8 @@ class _Visit:
         self._arrival = arrival = edge.desk.read(scope)
         self._site = edge.site_of(arrival.host)
         self._at = int(time.time() * 1000)
-        self._root = scope.get("root_path", "")
+        # as it came: a mount writes its own into the scope
+        self._path, self._root = scope["path"], scope.get("root_path", "")
         self._kind: str | None = None
         self._status = self._view_id = 0
         self._server_ms = 0.0
@@ -251,9 +252,11 @@ class _Visit:
 
     def _page_type(self, html: bool | None) -> str | None:
         scope = self.shown
-        if scope["type"] != "http" or not self._arrival.is_visit or self._edge.is_excluded(without_root(scope)):
+        if scope["type"] != "http" or not self._arrival.is_visit:
             return None
-        return page_type(scope["method"], self._status, scope["path"], html)
+        if self._edge.is_excluded(below(self._path, self._root)):
+            return None
+        return page_type(scope["method"], self._status, self._path, html)
 
     def record(self) -> None:
         """Once, when the answer is out."""
@@ -277,7 +280,7 @@ class _Visit:
                 kind,
                 self._at,
                 self._at,
-                f"http://{arrival.host}{scope['path']}" + (f"?{query.decode('latin-1')}" if query else ""),
+                f"http://{arrival.host}{self._path}" + (f"?{query.decode('latin-1')}" if query else ""),
                 host=arrival.host.partition(":")[0],
                 address=arrival.address,
                 user_agent=arrival.user_agent,
@@ -309,8 +312,11 @@ def route_template(scope: Scope, root: str) -> str:
 
 def without_root(scope: Scope) -> str:
     """The path below the `root_path` that the server or a mount set."""
-    path: str = scope["path"]
-    root: str = scope.get("root_path", "")
+    return below(scope["path"], scope.get("root_path", ""))
+
+
+def below(path: str, root: str) -> str:
+    """A path without the root path before it."""
     if root and path.startswith(root):
         rest = path[len(root) :]
         if not rest or rest[0] == "/" or root[-1] == "/":

@@ -14,7 +14,7 @@ from litestar.exceptions import NotFoundException
 from litestar.response import Response, Stream, Template
 from litestar.static_files import create_static_files_router
 from litestar.template.config import TemplateConfig
-from starlette.responses import PlainTextResponse
+from starlette.responses import HTMLResponse
 
 from consent_gateway import ConsentGateway
 from consent_gateway.jinja import add_to
@@ -84,7 +84,7 @@ async def burnt() -> None:
 @asgi("/hours", is_mount=True)
 async def hours(scope: Any, receive: Any, send: Any) -> None:
     """Any ASGI app can be mounted, here one answer of Starlette's."""
-    await PlainTextResponse("Tuesday to Sunday, 7 to 18\n")(scope, receive, send)
+    await HTMLResponse("<!doctype html><title>Hours</title><p>Tuesday to Sunday, 7 to 18")(scope, receive, send)
 
 
 engine = JinjaTemplateEngine(directory=TEMPLATES)
