@@ -123,8 +123,8 @@ def _paths() -> dict[str, dict[str, Operation]]:
             )
             | {"security": [{}, {"token": []}]}
         },
-        "/receipt": {"get": _get("The visitor's receipt", "application/ld+json", 404)},
-        "/receipt/verify": {"post": _post("Is this receipt genuine", {"type": "object"}, 413, 422)},
+        "/receipt": {"get": _get("The visitor's receipt", "application/ld+json", 404, 503)},
+        "/receipt/verify": {"post": _post("Is this receipt genuine", {"type": "object"}, 413, 422, 503)},
         "/page.css": {"get": _get("The style of the visitor's pages", "text/css")},
         "/privacy": {"get": _get("The notice, all choices and all rights, as a page", _HTML, 404)},
         "/me": {

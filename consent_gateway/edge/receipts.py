@@ -27,6 +27,11 @@ from .wire import MAX_FORM, problem
 Record = Mapping[str, Any]
 
 _PUBLISHED_SECONDS = 3600
+_MOST_READING = 4  # of one worker, at once
+
+
+def _busy() -> Response:
+    return problem(503, "Too many ask for receipts at once; try again in a moment.", Retry_After="2")
 
 
 class Receipts:
@@ -35,6 +40,7 @@ class Receipts:
     def __init__(self, keys: Keys, ledger: Ledger, notices: Notices, prefix: str) -> None:
         self._keys, self._ledger, self._notices, self._prefix = keys, ledger, notices, prefix
         self._key = keys.receipt
+        self._reading = 0
 
     def take_up(self, keys: Keys) -> None:
         """Sign with what is there now."""
@@ -54,7 +60,9 @@ class Receipts:
                 "No receipt can be found for this browser: a refusal is kept without anything that stands for you. "
                 "The receipt that you were given when you chose can be checked with receipt/verify.",
             )
-        found = await run_in_threadpool(self._history, consent)
+        found = await self._history(consent)
+        if found is None:
+            return _busy()
         if not found:
             return problem(404, "The ledger has no record of this consent.")
         return JSONResponse(
@@ -76,11 +84,23 @@ class Receipts:
         alone = {name: value for name, value in sent.items() if name != "history"}
         answer: dict[str, Any] = {"genuine": is_genuine(alone, self._keys.public_keys)}
         if answer["genuine"]:
-            found = await run_in_threadpool(self._history, consent_id(alone))
+            found = await self._history(consent_id(alone))
+            if found is None:
+                return _busy()
             answer["history"] = [other for other in found if other["record_id"] != alone.get("record_id")]
         return JSONResponse(answer, headers={"Cache-Control": "no-store"})
 
-    def _history(self, consent: str) -> list[dict[str, Any]]:
+    async def _history(self, consent: str) -> list[dict[str, Any]] | None:
+        """Reads all of the ledger, so few may at once: its threads are the site's, too. `None` when too many do."""
+        if self._reading >= _MOST_READING:
+            return None
+        self._reading += 1
+        try:
+            return await run_in_threadpool(self._made, consent)
+        finally:
+            self._reading -= 1
+
+    def _made(self, consent: str) -> list[dict[str, Any]]:
         return [self.make(record) for record in reversed(self._ledger.history(consent))]
 
     def published_keys(self) -> Response:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from consent_gateway.config.notices import Notices
+from consent_gateway.config.policy_file import load
 from consent_gateway.edge import late, limits
 from consent_gateway.edge.late import Late, Lot
 from consent_gateway.edge.limits import Limit
+from consent_gateway.edge.receipts import Receipts
 from consent_gateway.edge.recorder import Faults
+from consent_gateway.record.keys import Keys
 from consent_gateway.record.ledger import Ledger, SharedSync, Stop, Stops
 from consent_gateway.rule.address import Prefixes, parse
 from consent_gateway.rule.errors import LedgerError
@@ -135,3 +141,24 @@ def test_many_objections_of_one_person_are_one(tmp_path: Path, monkeypatch: pyte
     assert disk.stops.of(1) == [(20, Stop.OBJECTED)] and disk.stops.of(2) == [(30, Stop.OBJECTED)]
     disk.late.record(5)
     assert len(disk.stops.seen) == 2
+
+
+def test_few_read_the_whole_ledger_at_once(tmp_path: Path) -> None:
+    """Its threads are the site's, too: whoever asks for receipts in masses must not take all of them."""
+    reading, most = [0], [0]
+
+    class Slow(Ledger):
+        def history(self, consent_id: str) -> list[dict[str, Any]]:
+            reading[0] += 1
+            most[0] = max(most[0], reading[0])
+            time.sleep(0.05)
+            reading[0] -= 1
+            return []
+
+    receipts = Receipts(Keys(tmp_path / "keys"), Slow(tmp_path), Notices(load(None), None, lambda: 0), "/_cg")
+
+    async def ask() -> list[int]:
+        return [answer.status_code for answer in await asyncio.gather(*(receipts.show("c") for _ in range(30)))]
+
+    statuses = asyncio.run(ask())
+    assert most[0] <= 4 and statuses.count(503) == 26 and statuses.count(404) == 4
