@@ -39,10 +39,10 @@ def privacy_parts(
         found = sorted((one for one in requests.all() if one.is_open), key=lambda one: (one.due, one.number))
         rows = [
             [
-                f"{one.number}: {one.right.value}",
+                f"{one.number}: {words[f'right_{one.right.value}']}",
                 words.day(one.received),
                 words.day(one.due),
-                one.overdue(today) or _worded(words, "state", one.state),
+                _late(words, one.overdue(today)) or _worded(words, "state", one.state),
             ]
             for one in found
         ]
@@ -50,7 +50,7 @@ def privacy_parts(
 
     def ledger(words: Words) -> Table:
         state = look_at_ledger()
-        faults = "; ".join(f"{one['where']}: {one['what']}" for one in state["faults"])
+        faults = "; ".join(f"{one['place']}: {one['why']}" for one in state["faults"])
         whole = words.say("seal_whole", records=words.count(state["records"]))
         rows = [
             [words["seal_state"], words.say("seal_broken", faults=faults) if faults else whole],
@@ -120,6 +120,12 @@ def _text(words: Words, value: Any) -> str:
     if isinstance(value, int):
         return words.count(value)
     return (", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value or "")) or words["none"]
+
+
+def _late(words: Words, text: str) -> str:
+    """`past the promise by 3 days`, as the register says it, in the reader's language."""
+    what, _, days = text.partition(" by ")
+    return words.say(f"late_{what}", days=days.partition(" ")[0]) if text else ""
 
 
 def _worded(words: Words, kind: str, text: str) -> str:
