@@ -30,7 +30,9 @@ access   | rule config record
 answers  | rule enrich config record store access
 replay   | rule enrich config record
 demo     | __init__
-app      | rule enrich config record store edge rights access answers replay
+office_process | rule config record
+worker   | rule enrich config record edge office_process
+app      | rule config record edge worker
 beside   | rule edge app
 jobs     | rule config record store
 privacy_parts | rule config record store rights access answers
@@ -39,9 +41,9 @@ openapi  | edge answers
 jinja    | edge
 quart    | jinja
 django   | edge
-cli      | rule enrich config record store edge rights access answers replay app office demo openapi beside
+cli      | rule enrich config record store edge rights access answers replay worker app office office_process demo openapi beside
 __init__ | rule config edge app
-"""
+"""  # noqa: E501 - a row of the table is a line
 MAY_KNOW = {
     folder.strip(): set(known.split())
     for folder, known in (row.split("|") for row in TABLE.strip().splitlines()[1:])

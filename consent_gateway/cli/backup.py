@@ -10,8 +10,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from ..app import running_office
 from ..config.settings import Settings
+from ..office_process import running_office
 from ..rule.errors import ConsentGatewayError
 from .common import ask_office, console, fail, failing_in_one_line, need_installation, read_settings
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from ..app import now_ms
 from ..config.policy_file import load
 from ..rule.columns import COLUMNS
+from ..worker import now_ms
 from .common import console, failing_in_one_line, read_settings
 
 

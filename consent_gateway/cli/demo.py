@@ -18,8 +18,8 @@ from typing import Annotated, Any
 import typer
 import uvicorn
 
-from ..app import ensure_office, make_data_dir, running_office
 from ..config.settings import ENV_PREFIX, Settings
+from ..office_process import ensure_office, make_data_dir, running_office
 from ..rule.errors import OfficeError
 from .common import ask_office, console, fail, failing_in_one_line
 from .replay import replay_files

@@ -18,15 +18,17 @@ from rich.table import Table
 from starlette.responses import HTMLResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from ..app import ConsentGateway, now_ms, running_office
+from ..app import ConsentGateway
 from ..config.conditions import Finding as State
 from ..config.conditions import check
 from ..config.policy_file import load
 from ..config.settings import Settings
+from ..office_process import running_office
 from ..record.key_ring import destroyed_months
 from ..record.salts import memory_dir
 from ..rule.errors import ConfigError, ConsentGatewayError
 from ..rule.purposes import MEASUREMENT
+from ..worker import now_ms
 from . import soundness
 from .common import ask_office, console, is_running, no_installation, read_settings
 from .soundness import Finding

@@ -21,8 +21,8 @@ from ..answers.export import head, to_csv, to_lines
 from ..answers.ranges import RANGES
 from ..answers.reports import ALL
 from ..answers.whole import MOST_REPORT_ROWS
-from ..app import running_office
 from ..config.settings import Settings
+from ..office_process import running_office
 from ..rule.errors import ConsentGatewayError
 from .common import ask_office, call_office, fail, failing_in_one_line, is_running, need_installation, read_settings
 

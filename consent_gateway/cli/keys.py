@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from ..app import now_ms
 from ..config.settings import Settings
 from ..record import key_ring
 from ..rule.errors import ConfigError
+from ..worker import now_ms
 from .common import console, fail, failing_in_one_line, read_settings
 
 keys_app = typer.Typer(

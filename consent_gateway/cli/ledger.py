@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import typer
 
-from ..app import make_keys, now_ms
 from ..config.notices import Notices
 from ..config.policy_file import load
 from ..config.settings import Settings
@@ -17,6 +16,7 @@ from ..record import chain, seals
 from ..record.receipt import document
 from ..record.seals import Seal
 from ..rule.errors import ConsentGatewayError
+from ..worker import make_keys, now_ms
 from .common import ask_office, console, fail, failing_in_one_line, is_running, need_installation, read_settings
 
 ledger_app = typer.Typer(

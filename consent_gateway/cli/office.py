@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from ..app import make_data_dir, running_office
 from ..beside import run as serve_beside
 from ..beside import where
 from ..office import run
+from ..office_process import make_data_dir, running_office
 from .common import ask_office, console, fail, failing_in_one_line, is_running, need_installation, read_settings
 
 log = logging.getLogger("consent_gateway")

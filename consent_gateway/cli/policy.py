@@ -13,13 +13,13 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from ..app import now_ms
 from ..config.conditions import Finding, check
 from ..config.notices import make
 from ..config.policy import Policy
 from ..config.policy_file import load
 from ..config.processing import markdown, record
 from ..rule.errors import ConfigError
+from ..worker import now_ms
 from .common import console, fail, read_settings
 
 policy_app = typer.Typer(

@@ -14,9 +14,9 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from ..app import ensure_office, make_data_dir, make_keys, make_rule, running_office
 from ..config.policy_file import load
 from ..config.settings import Settings
+from ..office_process import ensure_office, make_data_dir, running_office
 from ..record.books import Books
 from ..record.salts import RunSalts, memory_dir
 from ..record.shared_salts import make_salts
@@ -30,6 +30,7 @@ from ..rule.columns import RETENTION_DAYS
 from ..rule.errors import ConsentGatewayError
 from ..rule.event import DropReason
 from ..rule.purposes import MEASUREMENT
+from ..worker import make_keys, make_rule
 from .common import ask_office, console, fail, failing_in_one_line, is_running, read_settings
 
 _LOOK_SECONDS = 0.1

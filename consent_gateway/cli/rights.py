@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from ..app import running_office
+from ..office_process import running_office
 from ..rights.held_data import as_csv
 from ..rights.register import Right
 from .common import ask_office, console, fail, failing_in_one_line, need_installation, read_settings

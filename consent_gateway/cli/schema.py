@@ -6,10 +6,11 @@ from typing import Any
 
 import typer
 
-from ..app import now_ms, running_office
 from ..config.policy_file import load
+from ..office_process import running_office
 from ..store import consents, retention, schema
 from ..store.layout import Layout
+from ..worker import now_ms
 from .common import ask_office, console, fail, failing_in_one_line, need_installation, read_settings
 
 schema_app = typer.Typer(help="The tables of the store, and who may read them.", no_args_is_help=True)

@@ -14,7 +14,7 @@ from ..answers.language import load
 from ..answers.names import named
 from ..answers.reports import ALL, BOOKS
 from ..answers.saved import save
-from ..app import running_office
+from ..office_process import running_office
 from .common import ask_office, console, fail, failing_in_one_line, is_running, need_installation, read_settings
 
 _CODES = ("country", "language")

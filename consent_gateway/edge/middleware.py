@@ -1,6 +1,6 @@
 """The way of a request: read who sent it, scrub the scope, let the site answer, record the page view.
 
-`Edge` is what a worker owns. It is made by `consent_gateway.app`, which opens and closes it.
+`Edge` is what a worker owns. It is made by `consent_gateway.worker`, which opens and closes it.
 """
 
 from __future__ import annotations

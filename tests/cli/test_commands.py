@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 
 from consent_gateway import Settings, __version__
 from consent_gateway.answers.reports import REPORTS
-from consent_gateway.app import running_office
 from consent_gateway.cli import app
+from consent_gateway.office_process import running_office
 from consent_gateway.record.office import call
 from tests.replay.test_real_logs import DATA, count_log
 from tests.running import ENV_PREFIX, ROOT, Site

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from consent_gateway.app import make_data_dir
 from consent_gateway.config.settings import Settings
+from consent_gateway.office_process import make_data_dir
 from consent_gateway.rule.errors import ConfigError
 from tests.faults.servers import APP, SmallDisk, balance, books, choose, cookie_of, event, names, small_disk, spooled
 from tests.running import Site

@@ -13,9 +13,9 @@ import pytest
 from typer.testing import CliRunner
 
 from consent_gateway import Settings
-from consent_gateway.app import running_office
 from consent_gateway.cli import app
 from consent_gateway.cli.doctor import _rights
+from consent_gateway.office_process import running_office
 from consent_gateway.record.keys import Keys
 from consent_gateway.record.ledger import Ledger, Stops
 from consent_gateway.record.spool import Spool, Writer
