@@ -14,6 +14,7 @@ import pytest
 
 from tests.running import Answer, Row, Site, wait_for
 
+pytestmark = pytest.mark.slow
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 VISITOR = {"address": "203.0.113.77", "user_agent": FIREFOX, "language": "nl-BE,nl"}
 _ids = count(1)
