@@ -54,11 +54,11 @@ while have < wanted:
     have += times * 10_000
 client.command("OPTIMIZE TABLE consent_gateway.events")
 """
-_numbers = iter(range(1, 1_000_000))
+_numbers, _ids = iter(range(1, 1_000_000)), iter(range(1, 10**12))
 
 
 def segments(lines: Sequence[bytes], count: int, folder: Path) -> list[Path]:
-    """So many segments of these lines, each under a name that no other has."""
+    """So many segments of these lines, each under a name that no other has, and each line with a new id."""
     from consent_gateway.record import spool
 
     shutil.rmtree(folder, ignore_errors=True)
@@ -71,7 +71,11 @@ def segments(lines: Sequence[bytes], count: int, folder: Path) -> list[Path]:
         with path.open("wb") as file:
             for line in lines:
                 event = line.partition(b'",')[2][: -len(b',"crc":"00000000"}\n')]
-                file.write(spool.line(name.encode(), b"{%b}" % event))
+                if spool.id_of(line):  # the same id in two segments is a repeat, and would not be stored
+                    event = event[: -len(b',"id":"0123456789abcdef"')]
+                file.write(
+                    spool.line(name.encode(), b"{%b}" % event, f"{next(_ids) * 0x9E3779B97F4A7C15 % 2**64:016x}")
+                )
         made.append(path)
     return made
 
