@@ -50,6 +50,9 @@ _GOES_ON = _set("else catch finally . , ) ; (")  # behind a brace these belong t
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
 
 
+# one word for both `const` and `let` compresses better
+_SHORTER = {"const": "let", "true": "!0", "false": "!1"}
+
 _TOP = -1
 _Places = set[tuple[int, str]]  # the statement in which a name is declared, and the name
 _Names = dict[tuple[int, str], str]  # the short one, by the statement in which it is declared (or _TOP) and the name
@@ -301,8 +304,8 @@ def _write(tokens: list[_Token], names: _Names) -> str:
     last = _Token("mark", ";")
     for index, token in enumerate(tokens):
         text = token.text
-        if text == "const":
-            text = "let"  # one word for both compresses better
+        if token.text in _SHORTER:
+            text = _SHORTER[token.text]
         elif token.kind == "name" and _is_reference(tokens, index):
             text = names.get((_TOP, text)) or names.get((token.statement, text), text)
             if token.short_form and text != token.text:

@@ -8,10 +8,11 @@ export let notice;
 let hash;
 let reading;
 
-// As `listen`, for what also needs the notice. One that could not be had is asked for again with the next state.
+// As `listen`, for what also needs the notice. One that could not be had is asked for again with the next state. A browser
+// that is too old to show it as it is meant has none: there nothing waits to be allowed, and the privacy page does it all.
 export const listenWithNotice = (hear) => {
   listen(async (now, before) => {
-    if (hash !== now.notice) {
+    if (hash !== now.notice && CSS.supports("color:light-dark(red,red)")) {
       hash = now.notice;
       reading = ask("notices/" + hash).catch(() => {
         hash = 0;

@@ -50,6 +50,16 @@ def test_the_three_buttons_weigh_the_same(shop: Site, new_page: NewPage, lang: s
         assert all(box["y"] >= 0 and box["y"] + box["height"] <= 640 for box in boxes), "none is out of sight"
 
 
+def test_a_browser_that_is_too_old_for_its_looks_is_asked_nothing(shop: Site, new_page: NewPage) -> None:
+    page = new_page()
+    page.add_init_script("CSS.supports = () => false")
+    page.goto(f"{shop.url}/gated", wait_until="networkidle")
+    assert page.evaluate("cg.permits('measurement') && !cg.permits('marketing') && cg.open() === undefined")
+    assert page.locator("cg-choice, cg-frame").count() == 0 and not page.evaluate("window.ran")
+    page.locator("[data-cg-open]").click()
+    page.wait_for_url("**/_cg/privacy*")
+
+
 def test_it_says_who_asks_for_what_a_sentence_each(shop: Site, new_page: NewPage) -> None:
     page = visit(new_page(), shop)
     assert page.inner_text(f"{BANNER} h2") == "Zevenspaak asks for your permission"

@@ -59,6 +59,7 @@ def test_a_module_stands_once_and_behind_what_it_imports(tmp_path: Path) -> None
         ("f.catch((why) => { if (why) return g(why); });", "f.catch((a)=>{if(a)return g(a)});"),
         ("f((top) => top + 1);\nf(top);", "f((a)=>a+1);f(top);"),
         ("f({ a: 1, }, [2,\n],);", "f({a:1},[2,]);"),
+        ('x = true;\nf(() => { return false; }, "true");', 'x=!0;f(()=>{return!1},"true");'),
     ],
 )
 def test_what_goes_and_what_stays(tmp_path: Path, source: str, expected: str) -> None:
