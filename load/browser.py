@@ -182,7 +182,7 @@ def row(subject: Subject, version: str, loads: Sequence[Load], bare: Sequence[Lo
         str(len(sizes)),
         spent.text(1),
         f"{min(load.script_ms for load in loads) - base:.1f}",
-        f"{median(load.unslowed_ms for load in loads) - unslowed:.1f}",
+        figures.Spread.of([load.unslowed_ms - unslowed for load in loads]).text(1),
         f"{median(load.long_tasks for load in loads):g}",
         f"{median(load.shift for load in loads):.3f}",
         str(len(requests)),
