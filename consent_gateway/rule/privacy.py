@@ -78,15 +78,6 @@ class Rule:
             row = {name: value for name, value in row.items() if name in kept}
         return Event(*self._remembered.columns(self, seen), **row)
 
-    def who(self, seen: Observation) -> Who:
-        """What of an observation decides the columns that its visitor's events have in common."""
-        network = address.truncate(seen.address, self.prefixes) if seen.address and self.keep_address else b""
-        consent = seen.consent
-        return Who(
-            seen.site, network, seen.user_agent, seen.language, consent.status.value, consent.in_force,
-            consent.consent_id, self.policy_version(seen.received_at),
-        )  # fmt: skip
-
     def forget(self) -> None:
         """Look everything up anew: what `look.place` knows has changed."""
         self._remembered.forget()
@@ -119,22 +110,27 @@ class _Remembered:
 
     def columns(self, rule: Rule, seen: Observation) -> tuple[Any, ...]:
         salt = rule.salt(seen.at)
+        network = address.truncate(seen.address, rule.prefixes) if seen.address and rule.keep_address else b""
         # Each is one value: another thread never sees half of it. First: the event before, of the same request.
-        visitor, browser, language, consent, received_at, site, known, columns = self._last
+        same, browser, language, consent, received_at, site, known, columns = self._last
         if (
-            visitor is seen.address and browser is seen.user_agent and consent is seen.consent and known is salt
+            network == same and browser is seen.user_agent and consent is seen.consent and known is salt
             and language is seen.language and received_at == seen.received_at and site is seen.site
         ):  # fmt: skip
             return columns  # type: ignore[no-any-return]
+        who = Who(
+            seen.site, network, seen.user_agent, seen.language, seen.consent.status.value, seen.consent.in_force,
+            seen.consent.consent_id, rule.policy_version(seen.received_at),
+        )  # fmt: skip
         if salt is None:  # of a day that is over
-            columns = _columns(rule, rule.who(seen), None)
+            columns = _columns(rule, who, None)
         else:
             day = self._day
             if day is None or day[0] != salt:
                 day = self._day = salt, lru_cache(_MOST_REMEMBERED)(lambda who: _columns(rule, who, salt))
-            columns = day[1](rule.who(seen))
+            columns = day[1](who)
         self._last = (
-            seen.address, seen.user_agent, seen.language, seen.consent, seen.received_at, seen.site, salt, columns
+            network, seen.user_agent, seen.language, seen.consent, seen.received_at, seen.site, salt, columns
         )  # fmt: skip
         return columns
 

@@ -504,3 +504,34 @@ def test_when(ms: int, text: str) -> None:
 )
 def test_language(accepted: str, kept: str) -> None:
     assert language(accepted) == kept
+
+
+def test_no_address_is_remembered_once_an_event_is_judged() -> None:
+    """The rule remembers visitors by their network, for the price of it; what it holds has no address in any form."""
+    spies = Spies()
+    rule = spies.rule()
+    for number in range(3):
+        for consent in (UNKNOWN, CHOSE["accepted analytics"]):
+            rule.judge(visit(address=parse(f"203.0.113.{77 + number}"), consent=consent))
+    held: list[Any] = []
+
+    def walk(one: Any) -> None:
+        held.append(one)
+        for inner in one if isinstance(one, (tuple, list)) else ():
+            walk(inner)
+
+    walk(rule._remembered._last)
+    assert bytes([203, 0, 113, 0]) in held, "the network is there, so an address would be seen"
+    clear = {form for end in (77, 78, 79) for form in (f"203.0.113.{end}", bytes([203, 0, 113, end]))}
+    assert not [one for one in held if isinstance(one, (str, bytes)) and one in clear]
+
+
+def test_another_days_salt_is_another_visitor_and_nothing_of_the_day_before_is_left() -> None:
+    salts = iter([b"a" * 32, b"a" * 32, b"b" * 32])
+    rule = dataclasses.replace(Spies().rule(), salt=lambda at: next(salts))
+    events: list[Any] = [rule.judge(visit()) for _ in range(3)]
+    assert events[0].visitor == events[1].visitor != events[2].visitor
+    remembered: Any = rule._remembered
+    assert remembered._day[0] == b"b" * 32
+    rule.forget()
+    assert remembered._day is None and b"b" * 32 not in remembered._last
