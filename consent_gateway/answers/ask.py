@@ -15,6 +15,7 @@ from typing import Any
 from clickhouse_connect.driver.client import Client
 
 from ..rule.errors import ConfigError
+from .dimensions import DIMENSIONS
 from .figures import FIGURES
 from .question import Question, midnight
 from .relations import Relations, Span, key_columns
@@ -31,6 +32,7 @@ LIVE_MS = 30 * 60_000
 OTHER = "other"
 _COARSE = {"week": "toMonday({day})", "month": "toStartOfMonth({day})", "day": "{day}"}
 _NOTHING: Runs = MappingProxyType({})
+_OF_VISITOR = {name for name, dimension in DIMENSIONS.items() if dimension.level == "visitor"}  # the same all day
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +52,16 @@ def ask(client: Client, report: Report, question: Question, *, closed: Runs = _N
 
 
 def total(client: Client, report: Report, question: Question, *, closed: Runs = _NOTHING) -> dict[str, Any]:
-    """The figures of all its rows together, also of those beyond the limit; empty for a whole report."""
+    """The figures of all its rows together, also of those beyond the limit; empty for a whole report.
+
+    Who is in several rows (who read two pages, say) would count twice, so there is no number of visitors then.
+    """
     if report.whole or report.single:
         return {}
-    return ask(client, replace(report, single=True), question, closed=closed)[0]
+    figures = ask(client, replace(report, single=True), question, closed=closed)[0]
+    if not report.over_time and any(key.dimension not in _OF_VISITOR for key in report.keys):
+        figures |= {"visitors": None} if "visitors" in figures else {}
+    return figures
 
 
 def beside(report: Report, rows: Rows, before: Rows, question: Question) -> Rows:
