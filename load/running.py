@@ -175,6 +175,8 @@ class Installation:
             "SPOOL_LIMIT": "8GiB",
             "EVENTS_PER_NETWORK": "1000000000",  # counted as ever, and never reached
             "EVENTS_PER_SITE": "1000000000",
+            "CHOICES_PER_NETWORK": "1000000000",
+            "CHOICES_PER_SITE": "1000000000",
             "DSN": f"chdb://{self.store}",
         } | settings
         outer = {name: value for name, value in os.environ.items() if not name.startswith(ENV_PREFIX)}

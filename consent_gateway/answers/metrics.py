@@ -17,7 +17,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from ..record.books import LATENCIES, TIMED, Key
+from ..record.books import LATENCIES, TIMED, UNWRITTEN, Key
 from ..record.spool import Spool
 from ..store.progress import Progress
 
@@ -67,6 +67,13 @@ def _of_books(books: Counter[Key]) -> Iterator[Metric]:
         if term.startswith("dropped."):
             dropped.add_metric([site, term.removeprefix("dropped.")], count)
     yield dropped
+    unwritten = CounterMetricFamily(
+        "consent_gateway_choices_unwritten", "Choices in a flood: heeded, and left out of the ledger.", labels=["site"]
+    )
+    for (site, term), count in sorted(books.items()):
+        if term == UNWRITTEN:
+            unwritten.add_metric([site], count)
+    yield unwritten
     for what, words in TIMED.items():
         total, buckets = 0, []
         for limit in (*LATENCIES, float("inf")):

@@ -24,7 +24,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import Scope
 
-from ..record.books import CHOICE
+from ..record.books import UNWRITTEN
 from ..record.cookie import END_OF_KEPT, add_months, read_kept
 from ..record.keys import Keys
 from ..record.ledger import Stop
@@ -40,7 +40,6 @@ from .script import DIGEST
 from .wire import MAX_CHOICE, WireChoice, faults, problem
 
 NONCE_HOURS = 24
-UNWRITTEN = f"{CHOICE}unwritten"  # beyond what one network or site may: their cookies are set, their lines left out
 _LATE_SECONDS = 30.0
 
 

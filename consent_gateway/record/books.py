@@ -34,6 +34,7 @@ Key = tuple[str, str]  # site, term: `received`, `accepted`, `dropped.<reason>`,
 
 COOKIE = "cookie."  # begins the terms of the cookie firewall: `cookie.<verdict>.<name>`, which are no events
 CHOICE = "choice."  # begins what is counted of choices, which are no events either
+UNWRITTEN = f"{CHOICE}unwritten"  # beyond what one network or site may: their cookies are set, their lines left out
 # how long things take, counted in the same files: upper limits in seconds, and what is timed
 LATENCIES = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0)
 TIMED = {"event": "From the arrival of a post of events to its answer."}

@@ -3,6 +3,7 @@ nobody else notices; nor is anybody's page, refusal or withdrawal refused."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from tests.faults.servers import balance, books, choose, cookie_of, event, names
 from tests.running import Answer, Site
 
+TOKEN = "a-token-for-the-metrics"
 FLOODER, OTHER = "203.0.113.66", "198.51.100.1"
 
 
@@ -18,6 +20,7 @@ def site(run_site: Callable[..., Site]) -> Site:
     return run_site(
         arguments=["--no-proxy-headers"], TRUSTED_PROXIES="127.0.0.1/32", SITE="shop",
         EVENTS_PER_NETWORK="1", CHOICES_PER_NETWORK="5",
+        METRICS_TOKEN=TOKEN,
     )  # fmt: skip
 
 
@@ -68,6 +71,9 @@ def test_refusals_are_taken_and_counted_and_grants_wait(site: Site) -> None:
     assert [answer.status for answer in answers] == [200] * 30
     assert all(answer.headers["Set-Cookie"] and answer.json()["receipt"]["proof"] for answer in answers)
     assert lines(site) <= 8, "a minute's worth; the disk is not theirs to fill"
+    site.wait_for("the back office", site.office_answers)
+    told = site.get("/_cg/metrics", {"Authorization": f"Bearer {TOKEN}"}).text
+    assert float(re.search(r'choices_unwritten_total{site="shop"} (\S+)', told)[1]) >= 22  # type: ignore[index]
     grant = choice(site, "accept_all")
     assert grant.status == 429 and 1 <= int(grant.headers["Retry-After"]) <= 60 and not grant.headers["Set-Cookie"]
     assert choose(site, "accept_all").status == 200, "anybody else's is taken"
