@@ -47,7 +47,8 @@ _DEVICES = (
 def _parser() -> tuple[ua_parser.Parser, str]:
     """ua-parser on its fastest engine, without its own cache; and all the text of its register."""
     browsers, systems, _ = load_lazy_builtins()
-    spelled = "\n".join(f"{rule.regex}\n{getattr(rule, 'family', '')}" for rule in (*browsers, *systems))
+    register = [(rule.regex, getattr(rule, "family", "")) for rules in (browsers, systems) for rule in rules]
+    spelled = "\n".join(f"{pattern}\n{family}" for pattern, family in register)
     # without the rules for devices, which are 15 MB and a third of the time: `_device` needs none
     return ua_parser.Parser(ua_parser.BestAvailableResolver((browsers, systems, []))), spelled.replace(
         "\\", ""
