@@ -238,3 +238,15 @@ def test_going_on_leads_to_the_dashboard_and_nowhere_else(site: Site) -> None:
         fields = {"form": form(page.text), "name": "vic", "password": PASSWORD}
         opened = post(site, f"/_cg/sign-in?next={quote(target, safe='')}", fields, kept(page))
         assert opened.status == 303 and opened.headers["Location"] == "/_cg/dashboard"
+
+
+def test_a_choice_is_in_the_decisions_at_once(site: Site) -> None:
+    """The copy of the ledger is brought up to date before it is asked."""
+    state = site.get("/_cg/state?language=fr").json()
+    choice = {"notice": state["notice"], "language": "fr", "nonce": state["nonce"]}
+    for action in ("reject_all", "accept_all"):
+        assert site.post("/_cg/choice", choice | {"action": action}, {"Sec-Fetch-Site": "same-origin"}).status == 200
+    (row,) = site.office("GET", "/stats/decisions_by_language")["rows"]
+    assert (row["notice_language"], row["answered"], row["all_refused"], row["all_accepted"]) == ("fr", 2, 1, 1)
+    purposes = site.office("GET", "/stats/decisions_by_purpose")["rows"]
+    assert [(one["purpose"], one["granted"], one["grant_rate"]) for one in purposes] == [("analytics", 1, 0.5)]
