@@ -12,8 +12,10 @@ from .reports import Report
 
 
 def to_csv(report: Report, rows: list[dict[str, Any]]) -> str:
-    """RFC 4180. A cell that a spreadsheet would take for a formula gets an apostrophe in front."""
-    return _csv(report.columns, ([row[column] for column in report.columns] for row in rows))
+    """RFC 4180, with what the rows are compared with. A cell that a spreadsheet would take for a formula gets an
+    apostrophe in front."""
+    names = [*report.columns, *(name for name in (rows[0] if rows else ()) if name not in report.columns)]
+    return _csv(names, ([row[name] for name in names] for row in rows))
 
 
 def to_lines(report: Report, rows: list[dict[str, Any]]) -> str:

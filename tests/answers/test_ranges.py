@@ -12,7 +12,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from consent_gateway.answers import ranges
-from consent_gateway.answers.export import head, to_lines
+from consent_gateway.answers.export import head, to_csv, to_lines
 from consent_gateway.answers.ranges import EVENTS, VISITS, Form, Range
 from consent_gateway.answers.reports import REPORTS
 from consent_gateway.rule.columns import COLUMNS
@@ -85,6 +85,12 @@ def test_a_spreadsheet_and_a_program_read_it(client: Client) -> None:
     assert cells["visitor"] == str(2**63 + 1) and cells["at"] == "2026-10-25T10:00:00.123Z" and cells["bot"] == "false"
     told = json.loads(ranges.rows(client, EVENTS, day, (start, end), "jsonl"))
     assert told["path"] == "=HYPERLINK(1)" and told["props"] == {"plan": "=A"} and told["visitor"] == cells["visitor"]
+
+
+def test_a_comparison_is_in_the_file_too() -> None:
+    row = {"minutes": 5, "visitors": 1, "page_views": 2, "events": 0, "visitors_before": None, "page_views_before": 7}
+    assert to_csv(REPORTS["live"], [row]).splitlines() == [",".join(row), "5,1,2,0,,7"]
+    assert to_csv(REPORTS["live"], []).splitlines() == ["minutes,visitors,page_views,events"]
 
 
 def test_a_report_as_lines() -> None:
