@@ -49,30 +49,30 @@ INSERT INTO raw
 SELECT
     toDateTime64(toDate({first:String}) + day, 3, 'UTC') + toIntervalMillisecond(begins + visit * 7200000 + place * 45000
         + if(kind = 'engagement', 20000, 0)) AS at,
-    kind AS type, cityHash64(day, number) AS visitor, cityHash64(day, number, visit) AS session,
-    cityHash64(day, number, visit, place) AS view_id,
+    kind AS type, cityHash64(day, who) AS visitor, cityHash64(day, who, visit) AS session,
+    cityHash64(day, who, visit, place) AS view_id,
     concat('/section-', toString(page % 40), '/article-', toString(page)) AS path,
     ['direct', 'search', 'search', 'social', 'referral', 'ai'][dice % 6 + 1] AS channel,
     ['', 'Google', 'Bing', 'Mastodon', 'example.eu', 'ChatGPT'][dice % 6 + 1] AS source,
     ['', 'google.com', 'bing.com', 'mastodon.social', 'example.eu', 'chatgpt.com'][dice % 6 + 1] AS referrer_host,
     if(dice % 31 = 0, 'autumn', '') AS utm_campaign,
-    ['BE', 'BE', 'NL', 'FR', 'DE', 'GB', 'US', 'LU'][cityHash64(number, 1) % 8 + 1] AS country,
-    ['Chrome', 'Chrome', 'Safari', 'Firefox', 'Edge'][cityHash64(number, 2) % 5 + 1] AS browser,
-    ['Windows', 'iOS', 'Android', 'macOS', 'Linux'][cityHash64(number, 3) % 5 + 1] AS os,
-    ['desktop', 'mobile', 'mobile', 'tablet'][cityHash64(number, 4) % 4 + 1] AS device,
-    ['nl-BE', 'fr-BE', 'en', 'de-DE'][cityHash64(number, 5) % 4 + 1] AS language,
+    ['BE', 'BE', 'NL', 'FR', 'DE', 'GB', 'US', 'LU'][cityHash64(who, 1) % 8 + 1] AS country,
+    ['Chrome', 'Chrome', 'Safari', 'Firefox', 'Edge'][cityHash64(who, 2) % 5 + 1] AS browser,
+    ['Windows', 'iOS', 'Android', 'macOS', 'Linux'][cityHash64(who, 3) % 5 + 1] AS os,
+    ['desktop', 'mobile', 'mobile', 'tablet'][cityHash64(who, 4) % 4 + 1] AS device,
+    ['nl-BE', 'fr-BE', 'en', 'de-DE'][cityHash64(who, 5) % 4 + 1] AS language,
     if(kind = 'engagement', 1000 + cityHash64(view_id) % 60000, 0) AS engaged_ms,
     if(kind = 'custom', ['signup', 'download'][dice % 2 + 1], '') AS name
 FROM (
     SELECT
-        intDiv(number, {visitors:UInt32}) + {from:UInt32} AS day, number % {visitors:UInt32} AS number,
-        cityHash64(day, number, 'b') % 70000000 AS begins, cityHash64(day, number, 'd') AS dice,
+        intDiv(n.number, {visitors:UInt32}) + {from:UInt32} AS day, n.number % {visitors:UInt32} AS who,
+        cityHash64(day, who, 'b') % 70000000 AS begins, cityHash64(day, who, 'd') AS dice,
         arrayJoin(range(if(dice % 8 = 0, 2, 1))) AS visit,
         arrayJoin(range([1, 1, 1, 2, 2, 4][cityHash64(dice, visit) % 6 + 1])) AS place,
         toUInt32(floor(pow(cityHash64(dice, visit, place) % 100000 / 100000, 3) * 2000)) AS page,
         arrayJoin(arrayFilter(kind -> kind = 'page_view' OR (kind = 'engagement' AND cityHash64(page, dice) % 2 = 0)
             OR (kind = 'custom' AND cityHash64(dice, place) % 25 = 0), ['page_view', 'engagement', 'custom'])) AS kind
-    FROM numbers({count:UInt64})
+    FROM numbers({count:UInt64}) AS n
 )
 """
 OURS = (
