@@ -6,11 +6,13 @@ here, small groups are folded, and the figures are worked out from the sums.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from types import MappingProxyType
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from clickhouse_connect.driver.client import Client
 
@@ -43,22 +45,36 @@ class Query:
     parameters: dict[str, Any]
 
 
-def ask(client: Client, report: Report, question: Question, *, closed: Runs = _NOTHING, minimum: int = 0) -> Rows:
-    """The rows of a report, each a mapping of its columns. Groups of fewer than `minimum` daily visitors are folded
-    into "other", which is left out when it is as small."""
-    query = whole(report, question) if report.whole else facts(report, question, closed=closed, minimum=minimum)
+def ask(
+    client: Client,
+    report: Report,
+    question: Question,
+    *,
+    closed: Runs = _NOTHING,
+    passing: Runs = _NOTHING,
+    minimum: int = 0,
+) -> Rows:
+    """The rows of a report, each a mapping of its columns. Of `closed` days its numbers are ready, and the visits; of
+    those of `passing` runs just the visits. Groups of fewer than `minimum` daily visitors are folded into "other",
+    which is left out when it is as small."""
+    if report.whole:
+        query = whole(report, question, visits={**closed, **passing})
+    else:
+        query = facts(report, question, closed=closed, passing=passing, minimum=minimum)
     answer = client.query(query.sql, parameters=query.parameters, settings=dict(LIMITS))
     return [dict(zip(report.columns, row, strict=True)) for row in answer.result_rows]
 
 
-def total(client: Client, report: Report, question: Question, *, closed: Runs = _NOTHING) -> dict[str, Any]:
+def total(
+    client: Client, report: Report, question: Question, *, closed: Runs = _NOTHING, passing: Runs = _NOTHING
+) -> dict[str, Any]:
     """The figures of all its rows together, also of those beyond the limit; empty for a whole report.
 
     Who is in several rows (who read two pages, say) would count twice, so there is no number of visitors then.
     """
     if report.whole or report.single:
         return {}
-    figures = ask(client, replace(report, single=True), question, closed=closed)[0]
+    figures = ask(client, replace(report, single=True), question, closed=closed, passing=passing)[0]
     if not report.over_time and any(key.dimension not in _OF_VISITOR for key in report.keys):
         figures |= {"visitors": None} if "visitors" in figures else {}
     return figures
@@ -83,28 +99,30 @@ def beside(report: Report, rows: Rows, before: Rows, question: Question) -> Rows
     ]
 
 
-def whole(report: Report, question: Question) -> Query:
+def whole(report: Report, question: Question, *, visits: Runs = _NOTHING) -> Query:
     """The query of a report whose file answers everything itself."""
     if len(question.steps) < report.steps:
         raise ConfigError(f"{report.name} needs at least {report.steps} steps: step=/cart step=event:order")
-    relations = Relations(report, question, _spans(report, question))
+    relations = _relations(report, question, _days(question), visits)
     text = relations.text()
     kinds, values = zip(*map(_step, question.steps), strict=True) if question.steps else ((), ())
     relations.parameters |= {"kinds": list(kinds), "values": list(values), "steps": list(question.steps)}
     return Query(f"{text}\n{report.sql}", relations.parameters)
 
 
-def facts(report: Report, question: Question, *, closed: Runs = _NOTHING, minimum: int = 0) -> Query:
-    """The query that adds up facts: of closed days from their table, of the others from events."""
+def facts(
+    report: Report, question: Question, *, closed: Runs = _NOTHING, passing: Runs = _NOTHING, minimum: int = 0
+) -> Query:
+    """The query that adds up facts: of closed days from their table, of the others from events and visits."""
     if report.single:  # daily visitors, whatever the interval of a time line beside it
         question = replace(question, interval="day")
     usable = closed if report.closed and _reads_closed(report, question) else _NOTHING
-    days = [question.first + timedelta(days=number) for number in range(question.days)]
+    days = _days(question)
     runs = [usable[day] for day in days if day in usable]
-    spans = _spans(report, question) if not runs else open_spans(question, usable)
-    relations = Relations(report, question, spans)
-    text, keys = relations.text(), key_columns(report)
-    parts = [report.sql] if spans else []
+    read = [day for day in days if day not in usable]
+    relations = _relations(report, question, read, {**closed, **passing})
+    text, keys = relations.text() if read else "", key_columns(report)
+    parts = [report.sql] if read else []
     if runs:
         relations.parameters |= {"report": report.file or report.name, "runs": runs, "first": days[0], "last": days[-1]}
         parts.append(_closed(keys, report.counts))
@@ -139,31 +157,48 @@ def _step(step: str) -> tuple[str, str]:
     return ("start", step[:-1]) if step.endswith("*") else ("page", step)
 
 
-def counted(report: Report, question: Question) -> Query:
-    """The query of a report's whole numbers by its keys, as they are kept for a day that is closed."""
-    relations = Relations(report, question, _spans(report, question))
+def counted(report: Report, question: Question, run: int) -> Query:
+    """The query of a report's whole numbers by its keys, as they are kept for a day that is closed. The visits of the
+    day are there, by that run."""
+    relations = _relations(report, question, [question.first], {question.first: run})
     columns = ", ".join([*key_columns(report), *(f"sum(facts.{count}) AS {count}" for count in report.counts)])
     by = ", ".join(key_columns(report))
     text = f"{relations.text()}\nSELECT {columns} FROM (\n{report.sql}\n) AS facts GROUP BY {by}"
     return Query(text, relations.parameters)
 
 
-def open_spans(question: Question, closed: Runs) -> list[Span]:
-    """The moments of the question's days that are not closed; days that follow each other are one span."""
+def uses_visits(report: Report, question: Question) -> bool:
+    """Does the answer need the visits of the days that are read? Only of whole days, of everybody but programs, they
+    may lie ready."""
+    whole_days = not (question.bots or report.bots or report.live)
+    relations = Relations(report, question, [])
+    return whole_days and re.search(r"\b(visits|chosen) AS", relations.text()) is not None
+
+
+def _relations(report: Report, question: Question, days: list[date], visits: Runs) -> Relations:
+    if report.live:
+        return Relations(report, question, [(question.now - LIVE_MS, question.now + 1)])
+    if question.bots or report.bots:
+        visits = _NOTHING
+    others = _spans(question.zone, [day for day in days if day not in visits])
+    return Relations(
+        report, question, _spans(question.zone, days), [visits[day] for day in days if day in visits], others
+    )
+
+
+def _days(question: Question) -> list[date]:
+    return [question.first + timedelta(days=number) for number in range(question.days)]
+
+
+def _spans(zone: ZoneInfo, days: list[date]) -> list[Span]:
+    """The moments of days; those that follow each other are one span."""
     spans: list[Span] = []
-    for number in range(question.days):
-        day = question.first + timedelta(days=number)
-        if day in closed:
-            continue
-        start, end = midnight(day, question.zone), midnight(day + timedelta(days=1), question.zone)
+    for day in days:
+        start, end = midnight(day, zone), midnight(day + timedelta(days=1), zone)
         if spans and spans[-1][1] == start:
             start = spans.pop()[0]
         spans.append((start, end))
     return spans
-
-
-def _spans(report: Report, question: Question) -> list[Span]:
-    return [(question.now - LIVE_MS, question.now + 1)] if report.live else [(question.start, question.end)]
 
 
 def _reads_closed(report: Report, question: Question) -> bool:

@@ -13,14 +13,16 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import date, timedelta
 from hashlib import sha256
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from clickhouse_connect.driver.client import Client
 
 from ..rule.errors import StoreError
 from ..store.client import Failure, first_line
+from ..store.day_visits import FILL, fill
 from ..store.days import Days, SiteDay, State
-from .ask import counted
+from .ask import Query, counted
 from .question import Question, midnight
 from .relations import key_columns
 from .reports import REPORTS, Report
@@ -31,6 +33,7 @@ EVERY_SECONDS = 30.0
 LOOK_SECONDS = 600.0  # between counts of all events
 QUIET_SECONDS = 60.0  # since a day was opened again: a log that is replayed opens it often
 LATE_SECONDS = 2400.0  # after midnight: an event may come half an hour late
+_AT_ONCE = 6  # reports in one statement: a part of the table each is dear, and all at once take much memory
 _KEEP_SECONDS = 600.0  # what a query that has begun may still read
 
 
@@ -43,8 +46,20 @@ def closed_reports() -> Iterator[Report]:
 def register() -> int:
     """A number for just these queries: days that were closed by others are worked out again."""
     question = Question("", date(2026, 1, 1), date(2026, 1, 1), ZoneInfo("UTC"))
-    text = "\n".join(counted(report, question).sql + repr(report.counts) for report in closed_reports())
+    text = FILL + "\n".join(counted(report, question, 0).sql + repr(report.counts) for report in closed_reports())
     return int.from_bytes(sha256(text.encode()).digest()[:7], "big")
+
+
+def _numbers(report: Report, question: Question, run: int) -> Query:
+    """A report's rows of the table `days`."""
+    query = counted(report, question, run)
+    keys = [*key_columns(report), "''", "''", "''"][:3]
+    numbers = ", ".join(f"toUInt64({count})" for count in report.counts)
+    return Query(
+        f"SELECT {{site:String}}, '{report.file or report.name}', {{day:Date}}, {{run:UInt64}}, {', '.join(keys)}, "
+        f"[{numbers}] FROM (\n{query.sql}\n)",
+        query.parameters,
+    )
 
 
 class Closer:
@@ -134,16 +149,18 @@ class Closer:
             return False
         question = Question(site, day, day, self._days.zone)
         rows = self._rows_of(client, question)
-        for report in closed_reports():
-            query = counted(report, question)
-            keys = [*key_columns(report), "''", "''", "''"][:3]
-            numbers = ", ".join(f"toUInt64({count})" for count in report.counts)
-            table = self._days.layout.local("days")
+        layout = self._days.layout
+        fill(client, layout, site, day, run, (question.start, question.end))
+        reports = list(closed_reports())
+        for start in range(0, len(reports), _AT_ONCE):
+            queries = [_numbers(report, question, run) for report in reports[start : start + _AT_ONCE]]
+            parameters: dict[str, Any] = {"day": day, "run": run}
+            for query in queries:  # without filters the same names say the same
+                parameters |= query.parameters
             client.command(
-                f"INSERT INTO {table} SELECT {{site:String}}, {{report:String}}, {{day:Date}}, {{run:UInt64}}, "
-                f"{', '.join(keys)}, [{numbers}] FROM (\n{query.sql}\n)",
-                parameters=query.parameters | {"report": report.file or report.name, "day": day, "run": run},
-                settings=self._days.layout.insert_settings,
+                f"INSERT INTO {layout.local('days')} " + "\nUNION ALL\n".join(query.sql for query in queries),
+                parameters=parameters,
+                settings=layout.insert_settings,
             )
         if self._days.mutations(client) != before:
             return False

@@ -16,10 +16,11 @@ from ..rule.errors import StoreError
 from ..store.client import Failure, first_line
 from ..store.days import Days
 from . import saved
-from .ask import Rows, Runs, ask, beside, total
+from .ask import Rows, ask, beside, total
 from .closing import register
 from .question import Question, Values
 from .reports import BOOKS, REPORTS, Report
+from .runs import RunsOf
 
 T = TypeVar("T")
 
@@ -42,7 +43,7 @@ class Desk:
         copy_ledger: Callable[[], object] = lambda: None,
     ) -> None:
         self._copy_ledger = copy_ledger
-        self._days, self.minimum, self._register = days, minimum, register()
+        self.minimum, self._runs = minimum, RunsOf(days, register())
         self._settings, self._tally, self._connect = settings, tally, connect
         self._reader: Client | None = None
         self._reading = threading.Lock()
@@ -77,15 +78,15 @@ class Desk:
         """The figures of all rows of a report together; empty where they don't add up."""
         if name == BOOKS.name:
             return {}
-        return self.read(
-            lambda client: total(client, REPORTS[name], question, closed=self._closed(client, REPORTS[name], question))
-        )
+        return self.read(lambda client: self._total(client, REPORTS[name], question))
 
     def _ask(self, client: Client, report: Report, question: Question) -> Rows:
-        return ask(client, report, question, closed=self._closed(client, report, question), minimum=self.minimum)
+        closed, passing = self._runs.of(client, report, question)
+        return ask(client, report, question, closed=closed, passing=passing, minimum=self.minimum)
 
-    def _closed(self, client: Client, report: Report, question: Question) -> Runs:
-        return self._days.closed(client, question.site, self._register) if report.closed else {}
+    def _total(self, client: Client, report: Report, question: Question) -> dict[str, Any]:
+        closed, passing = self._runs.of(client, report, question)
+        return total(client, report, question, closed=closed, passing=passing)
 
     def read(self, asked: Callable[[Client], T]) -> T:
         with self._reading:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
 from ..rule.columns import NAMES
 from ..rule.errors import ConfigError
-from ..store.views import visits
-from .dimensions import DIMENSIONS, PROPERTY, find
+from ..store.views import OF_ENTRY, OF_VISIT, OF_VISITOR, visits
+from .dimensions import PROPERTY, Level, find
 from .question import Filter, Question
 from .reports import REPORTS, Key, Report
 
@@ -34,8 +34,8 @@ _TESTS = {
     "^": "startsWith({column}, {{{value}:String}})",
     "~": "positionCaseInsensitiveUTF8({column}, {{{value}:String}}) > 0",
 }
-_OF_VISITORS = [one.column for one in DIMENSIONS.values() if one.level == "visitor"]
-_OF_ENTRY = [one.column for one in DIMENSIONS.values() if one.level == "visit" and not one.column.endswith("_page")]
+_MAKE = {"day", "visitor", "at", "view_id", "type", "path"}  # of an event, to work visits out
+_DERIVED = {"ended": "started + duration_ms AS ended", "duration_ms": "toUInt64(duration_ms) AS duration_ms"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Condition:
     same of the report's key of that dimension."""
 
     dimension: str
-    level: str
+    level: Level
     test: str
     negated: bool
     on_key: str
@@ -56,18 +56,21 @@ class Condition:
 
 @dataclass
 class Relations:
-    """The `WITH` of a report's query, and its parameters. `spans` are the moments that it reads."""
+    """The `WITH` of a report's query, and its parameters. `spans` are the moments whose events are read. Visits are
+    read from `day_visits`, where `runs` of theirs are right, and worked out here for `others` (all, unless given)."""
 
     report: Report
     question: Question
     spans: Sequence[Span]
+    runs: Sequence[int] = ()
+    others: Sequence[Span] | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         question, only = self.question, self.report.bots
         self.parameters |= {
             "site": question.site, "zone": question.zone.key, "limit": question.limit, "now": question.now,
-            "bots_from": int(only), "bots": int(only or question.bots),
+            "bots_from": int(only), "bots": int(only or question.bots), "visit_runs": list(self.runs),
         }  # fmt: skip
         grouped = groupby(sorted(question.filters, key=_group), key=_group)
         self.conditions = [self._condition(name, negated, list(found)) for (name, negated), found in grouped]
@@ -76,62 +79,98 @@ class Relations:
         """Only what the report's file names: what a query carries along for nothing costs more than its data."""
         if self.report.ledger:
             return f"WITH\nrecords AS ({self._records()})"
-        words = set(re.findall(r"\w+", self.report.sql))
-        of_visits = [*self._at("visit"), *self._at("happened")]
-        parts = []
+        words = set(_words(self.report.sql))
+        parts: dict[str, str] = {}
         if "rows" in words:
-            source, where = "every", [one.sql for one in self._at("event")]
-            if of_visits:
-                chosen = _visits(of_visits, words | {"started", "ended"})
-                parts.append(f"chosen AS (SELECT visitor, day, started, ended FROM ({chosen}))")
-                source = "every INNER JOIN chosen ON every.visitor = chosen.visitor AND every.day = chosen.day"
-                moment = "toUnixTimestamp64Milli(every.at)"
-                where.append(f"{moment} >= chosen.started AND {moment} <= chosen.ended")
-            parts.append(f"rows AS (SELECT every.* FROM {source}{_where(where)})")
+            own = [*self._at("visitor"), *self._at("event")]
+            if self._at("visit", "happened"):
+                chosen = self._visits({"started", "ended"}, self._at("visit", "happened"), parts)
+                parts["chosen"] = chosen
+                every = self._events(words | {"at", "day", "visitor"}, self.spans, own)
+                parts["rows"] = (
+                    f"SELECT every.* FROM ({every}) AS every INNER JOIN chosen ON every.visitor = chosen.visitor "
+                    f"AND every.day = chosen.day WHERE {_within('every', 'chosen')}"
+                )
+            else:
+                parts["rows"] = self._events(words, self.spans, own)
         if "visits" in words:
-            period = ""
-            if "period" in words:
-                period = f", {self._period('fromUnixTimestamp64Milli(started)')} AS period"
-            all_visits = _visits([*of_visits, *self._at("event")], words | ({"started"} if period else set()))
-            parts.append(f"visits AS (SELECT *{period} FROM ({all_visits}))")
-        words |= set(re.findall(r"\w+", " ".join(parts)))
-        return "WITH\n" + ",\n".join([f"every AS ({self._every(words)})", *parts])
+            parts["visits"] = self._visits(words, self._at("visit", "happened", "event"), parts)
+        return "WITH\n" + ",\n".join(f"{name} AS ({text})" for name, text in parts.items())
 
     def on_keys(self) -> str:
         """A `WHERE` on the report's own keys. Of events it says nothing new, of closed days it is the filter."""
         return _where(f"{'NOT ' if one.negated else ''}({one.on_key})" for one in self.conditions if one.on_key)
 
-    def _at(self, level: str) -> list[Condition]:
-        return [one for one in self.conditions if one.level == level]
+    def _at(self, *levels: Level) -> list[Condition]:
+        return [one for one in self.conditions if one.level in levels]
 
     def _records(self) -> str:
         """The choices on record. A copy of the ledger may have one twice, until the engine has merged it."""
         columns = "action, status, supersedes, granted, language, toDate(at, {zone:String}) AS day"
-        where = _where(["site = {site:String}", self._moments()])
+        where = _where(["site = {site:String}", self._moments(self.spans)])
         return f"SELECT {columns}, {self._period('at')} AS period FROM consents FINAL{where}"
 
-    def _moments(self) -> str:
-        """Those of the spans, as a condition on `at`."""
+    def _moments(self, spans: Sequence[Span]) -> str:
+        """Spans, as a condition on `at`."""
         moments = []
-        for number, (start, end) in enumerate(self.spans):
-            self.parameters |= {f"start{number}": start, f"end{number}": end}
+        for start, end in spans:
+            first, last = self._add(start), self._add(end)
             moments.append(
-                f"at >= fromUnixTimestamp64Milli({{start{number}:Int64}}, 'UTC') "
-                f"AND at < fromUnixTimestamp64Milli({{end{number}:Int64}}, 'UTC')"
+                f"at >= fromUnixTimestamp64Milli({{{first}:Int64}}, 'UTC') "
+                f"AND at < fromUnixTimestamp64Milli({{{last}:Int64}}, 'UTC')"
             )
         return f"({' OR '.join(moments)})" if moments else "0"
 
-    def _every(self, words: set[str]) -> str:
-        conditions = [
+    def _events(self, words: set[str], spans: Sequence[Span], conditions: Sequence[Condition]) -> str:
+        where = [
             "site = {site:String}",
-            self._moments(),
+            self._moments(spans),
             "bot >= {bots_from:UInt8} AND bot <= {bots:UInt8}",
-            *(one.sql for one in self._at("visitor")),
+            *(one.sql for one in conditions),
         ]
         columns = [name for name in NAMES if name in words]
         columns += ["toDate(at, {zone:String}) AS day"] if "day" in words else []
         columns += [f"{self._period('at')} AS period"] if "period" in words else []
-        return f"SELECT {', '.join(columns)} FROM events{_where(conditions)}"
+        return f"SELECT {', '.join(columns)} FROM events{_where(where)}"
+
+    def _visits(self, words: set[str], conditions: Sequence[Condition], parts: dict[str, str]) -> str:
+        """Those visits for which the conditions hold. Only what somebody names is carried along. What they need
+        themselves is added to `parts`."""
+        plain = [*self._at("visitor"), *(one for one in conditions if one.level == "visit")]
+        holding = [one for one in conditions if one.level != "visit"]
+        words = words | ({"started", "ended"} if holding else set())
+        names = [name for name in OF_VISIT if name in words]
+        names += [name for name in (*OF_VISITOR, *OF_ENTRY) if name in words]
+        where = [one.sql for one in plain]
+        found = []
+        if self.runs:
+            columns = [_DERIVED.get(name, name) for name in names]
+            ready = ["site = {site:String}", "run IN {visit_runs:Array(UInt64)}", *where]
+            found.append(f"SELECT {self._seen(columns, words)} FROM day_visits{_where(ready)}")
+        others = self.spans if self.others is None else self.others
+        if others or not self.runs:
+            carried = words | {word for one in plain for word in _words(one.test)}
+            of_visitor, of_entry = ([name for name in all if name in carried] for all in (OF_VISITOR, OF_ENTRY))
+            source = self._events(_MAKE | {*of_visitor, *of_entry}, others, [])
+            made = visits(f"({source})", of_visitor=of_visitor, of_entry=of_entry, wanted=carried | {"started"})
+            found.append(f"SELECT {self._seen(names, words)} FROM ({made}){_where(where)}")
+        known = "\nUNION ALL\n".join(found)
+        if not holding:
+            return known
+        parts["known"] = known
+        tests = []
+        for one in holding:
+            hits = self._events({"day", "visitor", "at"}, self.spans, [replace(one, negated=False)])
+            tests.append(
+                f"(day, visitor, started) {'NOT ' if one.negated else ''}IN (SELECT known.day, known.visitor, "
+                f"known.started FROM known INNER JOIN ({hits}) AS hit ON known.visitor = hit.visitor AND known.day = "
+                f"hit.day WHERE {_within('hit', 'known')})"
+            )
+        return f"SELECT * FROM known WHERE {' AND '.join(tests)}"
+
+    def _seen(self, columns: Sequence[str], words: set[str]) -> str:
+        period = [f"{self._period('fromUnixTimestamp64Milli(started)')} AS period"] if "period" in words else []
+        return ", ".join(["day", "visitor", *columns, *period])
 
     def _period(self, moment: str) -> str:
         return _BUCKETS[self.question.interval].format(at=moment)
@@ -162,7 +201,7 @@ class Relations:
         on_key = any_of(f"facts.{keys[name]}") if name in keys else ""
         return Condition(name, level, f"({any_of(column)}){more}", negated, on_key)
 
-    def _add(self, value: str) -> str:
+    def _add(self, value: str | int) -> str:
         name = f"value{len(self.parameters)}"
         self.parameters[name] = value
         return name
@@ -191,14 +230,10 @@ def _where(conditions: Iterable[str]) -> str:
     return f" WHERE {text}" if text else ""
 
 
-def _visits(conditions: Sequence[Condition], words: set[str]) -> str:
-    """Those visits for which the conditions hold. Only what somebody names is carried along."""
-    words = words | {word for one in conditions for word in re.findall(r"\w+", one.test)}
-    flags = [one for one in conditions if one.level in ("event", "happened")]
-    entry = [column for column in _OF_ENTRY if column in words]
-    of_visitor = [column for column in _OF_VISITORS if column in words]
-    made = visits("every", of_visitor=of_visitor, of_entry=entry, flags=[one.test for one in flags], wanted=words)
-    where = [one.sql for one in conditions if one.level == "visit"]
-    for place, one in enumerate(flags, 5 + len(entry)):
-        where.append(f"{'NOT ' if one.negated else ''}arrayExists(hit -> hit.{place} = 1, visit)")
-    return f"SELECT * FROM ({made}){_where(where)}" if where else made
+def _within(event: str, visit: str) -> str:
+    moment = f"toUnixTimestamp64Milli({event}.at)"
+    return f"{moment} >= {visit}.started AND {moment} <= {visit}.ended"
+
+
+def _words(sql: str) -> list[str]:
+    return re.findall(r"\w+", sql)

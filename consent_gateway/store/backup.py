@@ -42,7 +42,7 @@ LAST = "last-backup.json"  # in DATA_DIR: when and where the last one was made
 _PIECE_BYTES = 16 * 1024**2
 _READ_BYTES = 1024**2
 _LEVEL = 3  # of gzip
-_DERIVED = {"stops", "consents", "seals", "days", "closed", "migrations"}  # made again: from the ledger, the events
+_DERIVED = {"stops", "consents", "seals", "days", "day_visits", "closed", "migrations"}  # of the ledger, of the events
 _NOT_KEPT = {
     "stops",
     "scrubbed",

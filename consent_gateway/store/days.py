@@ -7,7 +7,8 @@ close the same day don't count it twice. A run that began before a day was opene
 can't close it.
 
 Whatever changes rows of days that are over calls `reopen`: the forwarder for late batches, the scrubber, and what a
-right does to the data. Such a day is read from the events until the job has worked it out again.
+right does to the data. Such a day is read from the events until the job has worked it out again. The visits of a run
+lie in a table of their own (`day_visits`), which holds pseudonyms: where rows are deleted, they go at once.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from clickhouse_connect.driver.client import Client
 
 from ..rule.columns import RETENTION_DAYS
 from ..rule.purposes import MEASUREMENT
+from . import day_visits
 from .client import DATABASE
 from .layout import SINGLE, Layout
 
@@ -78,10 +80,11 @@ def statements(layout: Layout = SINGLE) -> Iterator[str]:
         )
         if layout.cluster:
             yield layout.distributed(table, columns)
+    yield from day_visits.statements(layout)
 
 
 class Days:
-    """The two tables of one installation. The methods take the client of whoever calls; they raise what it raises."""
+    """The tables of one installation. The methods take the client of whoever calls; they raise what it raises."""
 
     def __init__(self, zone: ZoneInfo, layout: Layout = SINGLE) -> None:
         self.zone, self.layout = zone, layout
@@ -96,20 +99,38 @@ class Days:
     def reopen(self, client: Client, days: Iterable[SiteDay]) -> None:
         """The events of these days have changed, or are about to: until they are worked out again they are read from
         the events. Of changes that take their time call it before and after."""
-        over = sorted({(site, day) for site, day in days if day < self.today()})
+        self._reopen(client, {(site, day) for site, day in days if day < self.today()})
+
+    def _reopen(self, client: Client, days: Iterable[SiteDay]) -> None:
+        over = sorted(days)
         for start in range(0, len(over), _AT_ONCE):
             some = over[start : start + _AT_ONCE]
             self._open(client, [site for site, _ in some], [day for _, day in some])
 
     def reopen_where(self, client: Client, condition: str, parameters: Mapping[str, Any]) -> list[SiteDay]:
-        """The same for the days of the events that a condition of ours holds for. Returns them."""
+        """The same for the days of the events that a condition of ours holds for, also the one that is not over.
+        Returns them."""
         found = client.query(
             f"SELECT DISTINCT site, toDate(at, {{zone:String}}) FROM events WHERE {condition}",
             parameters={**parameters, "zone": self.zone.key},
         ).result_rows
         days = [(str(site), day) for site, day in found]
-        self.reopen(client, days)
+        self._reopen(client, days)
         return days
+
+    def forget_visits(self, client: Client, days: Iterable[SiteDay]) -> None:
+        """Rows of these days were deleted: remove what was made from them before, and wait. Runs that begin from here
+        on know nothing of them."""
+        before, days = self.now(client), sorted(days)
+        self._reopen(client, days)
+        for start in range(0, len(days), _AT_ONCE):
+            some = days[start : start + _AT_ONCE]
+            day_visits.remove(
+                client, self.layout,
+                "run < {run:UInt64} AND "
+                "has(arrayZip({sites:Array(String)}, {days:Array(Date)}), (toString(site), day))",
+                {"sites": [site for site, _ in some], "days": [day for _, day in some], "run": before},
+            )  # fmt: skip
 
     def late(self, client: Client, heads: Iterable[tuple[str, str]]) -> None:
         """A batch is in the store: reopen the days before today that it has rows of. `heads` are site and time."""
@@ -159,18 +180,25 @@ class Days:
     def clear(self, client: Client, before: int) -> int:
         """Remove the numbers of runs that nobody reads any more, begun before a moment (a version). How many runs."""
         right = {state.run for state in self.states(client).values()}
-        rows = client.query("SELECT DISTINCT run FROM days WHERE run < {before:UInt64}", parameters={"before": before})
-        stale = sorted({int(run) for (run,) in rows.result_rows} - right)
-        for start in range(0, len(stale), _AT_ONCE):
-            table = f"{self.layout.local('days')}{self.layout.on_cluster}"
-            runs = {"runs": stale[start : start + _AT_ONCE]}
-            client.command(f"ALTER TABLE {table} DELETE WHERE run IN {{runs:Array(UInt64)}}", parameters=runs)
+        for month, run in day_visits.passing(client, self.layout, before):
+            day_visits.drop(client, self.layout, month, run)
+        stale: set[int] = set()
+        for table in ("days", "day_visits"):
+            rows = client.query(f"SELECT DISTINCT run FROM {table} WHERE run < {{before:UInt64}}",
+                                parameters={"before": before}).result_rows  # fmt: skip
+            runs = sorted({int(run) for (run,) in rows} - right)
+            stale.update(runs)
+            for start in range(0, len(runs), _AT_ONCE):
+                some = {"runs": runs[start : start + _AT_ONCE]}
+                name = f"{self.layout.local(table)}{self.layout.on_cluster}"
+                client.command(f"ALTER TABLE {name} DELETE WHERE run IN {{runs:Array(UInt64)}}", parameters=some)
         return len(stale)
 
     def forget(self, client: Client) -> None:
         """All is open: the events came back from a backup."""
         for table in ("closed", "days"):
             client.command(f"TRUNCATE TABLE {DATABASE}.{self.layout.local(table)}{self.layout.on_cluster}")
+        day_visits.remove(client, self.layout, "passing = 0", {})
 
     def _open(self, client: Client, sites: list[str], days: list[date]) -> None:
         client.command(

@@ -16,7 +16,7 @@ from clickhouse_connect.driver.client import Client
 from ..record.ledger import Stop, Stops
 from ..record.spool import is_for_held
 from ..rule.columns import COLUMNS
-from .days import Days
+from .days import Days, SiteDay
 from .layout import Layout
 
 log = logging.getLogger("consent_gateway.forwarder")
@@ -61,8 +61,11 @@ class Holder:
         held = sorted(person for person in persons if self._stops.held(person))
         free = sorted(persons - set(held))
         self._expect(set(free))
-        self._reopen(client, held)
-        moved = move_in(client, self._layout, held) | move_out(client, self._layout, free)
+        days = self._reopen(client, held)
+        moved = move_in(client, self._layout, held)
+        if self._days is not None and days:
+            self._days.forget_visits(client, days)
+        moved |= move_out(client, self._layout, free)
         self._reopen(client, free)
         self._done, self._late = upto, self._late - persons
         self._next = time.monotonic() + _EVERY_SECONDS
@@ -70,10 +73,9 @@ class Holder:
             log.info("moved the rows of %d persons aside, or back", len(moved))
         return moved
 
-    def _reopen(self, client: Client, persons: list[int]) -> None:
+    def _reopen(self, client: Client, persons: list[int]) -> list[SiteDay]:
         """The days of the rows that are about to go, or are back: their reports read the events again."""
-        if self._days is not None and persons:
-            self._days.reopen_where(client, _OF, {"persons": persons})
+        return self._days.reopen_where(client, _OF, {"persons": persons}) if self._days is not None and persons else []
 
     def begin_anew(self) -> None:
         """After rows came back from a backup: look at everybody again."""

@@ -21,6 +21,7 @@ SHARDING_KEY = {
     "consents": "cityHash64(record)",
     "seals": "cityHash64(host)",
     "days": "run",
+    "day_visits": "run",
     "closed": "version",
     "migrations": "version",
 }
@@ -81,6 +82,11 @@ class Layout:
         return f"clusterAllReplicas('{self.cluster}', system.mutations)" if self.cluster else "system.mutations"
 
     @property
+    def parts(self) -> str:
+        """Where to read which parts the local tables have."""
+        return f"clusterAllReplicas('{self.cluster}', system.parts)" if self.cluster else "system.parts"
+
+    @property
     def insert_settings(self) -> dict[str, Any]:
         """An insert counts when most replicas of the shard have it. One after the other: only then can a replica tell
         that it lacks something, which counting relies on."""
@@ -96,8 +102,8 @@ class Layout:
     @property
     def client_settings(self) -> dict[str, Any]:
         """For every statement. Each host inserts into the shard that it is connected to, so the sharding key says where
-        rows should lie, not where they are: no shard may be left out because of it."""
-        return {"optimize_skip_unused_shards": 0} if self.cluster else {}
+        rows should lie, not where they are: no shard may be left out because of it. What is joined is of all shards."""
+        return {"optimize_skip_unused_shards": 0, "distributed_product_mode": "global"} if self.cluster else {}
 
 
 SINGLE = Layout()

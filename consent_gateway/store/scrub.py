@@ -12,7 +12,7 @@ import logging
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from clickhouse_connect.driver.client import Client
@@ -21,7 +21,7 @@ from ..record.ledger import Stop, Stops
 from ..rule.columns import COLUMNS
 from ..rule.purposes import ANALYTICS, MEASUREMENT
 from .client import DATABASE, first_line
-from .days import Days
+from .days import Days, SiteDay
 from .layout import SINGLE, Layout
 
 log = logging.getLogger("consent_gateway.forwarder")
@@ -35,11 +35,12 @@ Due = set[tuple[Person, Stop]]
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """A scrub that the engine was asked for: `upto` is a place in the file of stops."""
+    """A scrub that the engine was asked for: `upto` is a place in the file of stops, `days` those that lose rows."""
 
     whom: Due
     late: Due
     upto: int
+    days: set[SiteDay] = field(default_factory=set)
 
 
 class Scrubber:
@@ -93,7 +94,8 @@ class Scrubber:
                 for start in range(0, len(persons), _AT_ONCE):
                     some = persons[start : start + _AT_ONCE]
                     if self._days is not None:  # before: afterwards nobody knows which days they were
-                        self._days.reopen_where(client, _OF, {"persons": some})
+                        days = self._days.reopen_where(client, _OF, {"persons": some})
+                        work.days.update(days if why is Stop.ERASED else ())
                     _ask(client, self._layout, "events", statements, some, wait=now)
                     if why is Stop.ERASED:  # what is kept aside is touched by nothing else until it is back
                         unclaimed = [person for person in some if not self._stops.claimed(person)]
@@ -103,6 +105,8 @@ class Scrubber:
         if self._unfinished(client):
             return 0
         work, self._asked = self._asked, None
+        if self._days is not None and work.days:
+            self._days.forget_visits(client, work.days)
         self._keep_late()
         if work.upto != self._done:
             _replace(self._scrubbed, str(work.upto))

@@ -18,10 +18,10 @@ from .layout import SINGLE, Layout
 
 SILENCE_MS = 30 * 60_000
 
-_OF_VISITOR = (
+OF_VISITOR = (
     "country", "region", "browser", "browser_version", "os", "os_version", "device", "language", "bot",
 )  # fmt: skip
-_OF_ENTRY = (
+OF_ENTRY = (
     "referrer_host", "channel", "source", "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content",
 )  # fmt: skip
 # what a visit says of itself; moments are in milliseconds
@@ -45,16 +45,15 @@ def visits(
     keys: Sequence[str] = ("day", "visitor"),
     of_visitor: Sequence[str] = (),
     of_entry: Sequence[str] = (),
-    flags: Sequence[str] = (),
     wanted: Collection[str] | None = None,
 ) -> str:
     """A query with one row a visit: the keys, and of `OF_VISIT`, of the visitor and of the first page view what is
-    asked for. `source` is a table with `day`. What each of `flags` says of each event is in `visit`, after the entry's
-    columns, which begin at place 5."""
+    asked for. `source` is a table with `day`. Where a visitor's events differ in what is of the visitor (two people of
+    one network and browser, but two languages) the least counts, so that it is the same in whatever order they lie."""
     named = ", ".join(keys)
     hit = ["toUnixTimestamp64Milli(at)", "view_id", "multiIf(type = 'page_view', 1, type = 'custom', 2, 0)", "path"]
-    hit += [*of_entry, *(f"toUInt8({flag})" for flag in flags)]
-    visitor = "".join(f", any({column}) AS {column}" for column in of_visitor)
+    hit += of_entry
+    visitor = "".join(f", min({column}) AS {column}" for column in of_visitor)
     carried = "".join(f", {column}" for column in of_visitor)
     entry = "".join(f", views[1].{place} AS {column}" for place, column in enumerate(of_entry, 5))
     days = (
@@ -66,12 +65,11 @@ def visits(
         f"arrayPushFront(arrayPopBack(hits.1), hits[1].1))) AS visit FROM ({days})"
     )
     seen = (
-        f"SELECT {named}{carried}, visit, arrayFilter(hit -> hit.3 = 1, visit) AS views, visit.1 AS times, "
+        f"SELECT {named}{carried}, arrayFilter(hit -> hit.3 = 1, visit) AS views, visit.1 AS times, "
         f"has(visit.3, 2) AS acted FROM ({cut})"
     )
     own = "".join(f", {sql} AS {name}" for name, sql in OF_VISIT.items() if wanted is None or name in wanted)
-    visit = ", visit" if flags else ""
-    return f"SELECT {named}{carried}{visit}{own}{entry} FROM ({seen}) WHERE notEmpty(views)"
+    return f"SELECT {named}{carried}{own}{entry} FROM ({seen}) WHERE notEmpty(views)"
 
 
 def statements(zone: str, layout: Layout = SINGLE) -> Iterator[tuple[str, str, str]]:
@@ -96,14 +94,14 @@ def statements(zone: str, layout: Layout = SINGLE) -> Iterator[tuple[str, str, s
         ("entry_page", "String", "the path of its first page view"),
         ("exit_page", "String", "the path of its last page view"),
         ("paths", "Array(String)", "the paths of its page views, in order"),
-        *((name, BY_NAME[name].type, BY_NAME[name].words) for name in _OF_VISITOR),
-        *((name, BY_NAME[name].type, f"{BY_NAME[name].words}, of its first page view") for name in _OF_ENTRY),
+        *((name, BY_NAME[name].type, BY_NAME[name].words) for name in OF_VISITOR),
+        *((name, BY_NAME[name].type, f"{BY_NAME[name].words}, of its first page view") for name in OF_ENTRY),
     ]
     source = f"(SELECT *, toDate(at, '{zone}') AS day FROM {DATABASE}.events)"
-    made = visits(source, keys=("site", "day", "visitor"), of_visitor=_OF_VISITOR, of_entry=_OF_ENTRY)
+    made = visits(source, keys=("site", "day", "visitor"), of_visitor=OF_VISITOR, of_entry=OF_ENTRY)
     moments = ", ".join(f"fromUnixTimestamp64Milli({name}, 'UTC') AS {name}" for name in ("started", "ended"))
     plain = "duration_ms, visit_views AS page_views, bounced, entry_page, exit_page, paths"
-    rest = ", ".join((*_OF_VISITOR, *_OF_ENTRY))
+    rest = ", ".join((*OF_VISITOR, *OF_ENTRY))
     query = f"SELECT site, day, visitor, {moments}, {plain}, {rest} FROM ({made}) WHERE visit_views > 0"
     yield _view("visits", "Visits, programs too (bot)", visit_columns, query, layout)
 

@@ -12,6 +12,7 @@ from clickhouse_connect.driver.client import Client
 from consent_gateway.store import client as store
 from consent_gateway.store import consents, schema
 from tests.answers import traffic
+from tests.answers.shop import Shop
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +36,13 @@ def client(tmp_path_factory: pytest.TempPathFactory, known: list[traffic.Row]) -
     yield connected
     connected.close()
     tempfile.tempdir = before
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+    """A store whose rows and days may be changed."""
+    pytest.importorskip("chdb")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    made = Shop(tmp_path)
+    yield made
+    made.close()

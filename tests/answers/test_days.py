@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
-from datetime import date, timedelta
-from pathlib import Path
-from typing import Any
+from datetime import timedelta
 
 import pytest
 from clickhouse_connect.driver.client import Client
@@ -17,60 +13,17 @@ from consent_gateway.answers.closing import Closer, closed_reports, register
 from consent_gateway.answers.question import Question
 from consent_gateway.answers.reports import REPORTS
 from consent_gateway.rule.privacy import when
-from consent_gateway.store import client as store
 from consent_gateway.store import schema
 from consent_gateway.store.days import Days, statements
 from consent_gateway.store.layout import Layout
 from tests.answers import plain, traffic
-from tests.answers.test_reports import question
+from tests.answers.shop import BUSY, Shop
+from tests.answers.test_reports import QUESTIONS, question
 
-BUSY = date(2026, 10, 27)
 CLOSED = [report for report in REPORTS.values() if report.closed]
-FEW = [REPORTS[name] for name in ("overview", "pages", "exit_pages", "channels", "countries", "paths")]
 
 
-class Store:
-    """A store of its own, with the known traffic of some days."""
-
-    def __init__(self, folder: Path) -> None:
-        self.dsn = f"chdb://{folder}/store"
-        self.days = Days(traffic.ZONE)
-        self.client = self.connect()
-        self.rows = [row for row in traffic.made(2, 12) if BUSY <= self.day(row) <= BUSY + timedelta(days=1)]
-        traffic.insert(self.client, self.rows)
-        self.closer = Closer(self.days, self.connect, quiet=0)
-
-    def connect(self) -> Client:
-        client = store.connect(self.dsn)
-        schema.apply(client, zone=traffic.ZONE.key)
-        return client
-
-    def day(self, row: traffic.Row) -> date:
-        return self.days.day_of(when(row["ms"]))
-
-    def closed(self) -> dict[date, int]:
-        return self.days.closed(self.client, "shop", register())
-
-    def check(self, *reports: Any, rows: list[traffic.Row] | None = None) -> None:
-        """With the closed days as they are, each report answers what plain Python counts."""
-        asked = question(steps=False)
-        for report in reports or FEW:
-            found = ask(self.client, report, asked, closed=self.closed())
-            keys = [key.name for key in report.keys]
-            assert found == plain.answer(report.name, self.rows if rows is None else rows, asked, keys), report.name
-
-
-@pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    pytest.importorskip("chdb")
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    made = Store(tmp_path)
-    yield made
-    made.closer.disconnect()
-    made.client.close()
-
-
-def test_every_closed_report_answers_the_same_from_closed_days(shop: Store) -> None:
+def test_every_closed_report_answers_the_same_from_closed_days(shop: Shop) -> None:
     assert shop.closer.close_all() == 2 and shop.closer.close_all() == 0
     assert sorted(shop.closed()) == [BUSY + timedelta(days=number) for number in range(2)]
     shop.check(*CLOSED)
@@ -95,7 +48,17 @@ def test_every_closed_report_answers_the_same_from_closed_days(shop: Store) -> N
                              "('visitor', 'person', 'network', 'address')").result_rows == [(0,)]  # fmt: skip
 
 
-def test_a_late_batch_opens_its_days_and_only_those(shop: Store) -> None:
+def test_filters_read_the_visits_of_closed_days(shop: Shop) -> None:
+    """Each kind of filter, from the visits that lie ready."""
+    assert shop.closer.close_all() == 2
+    for values in QUESTIONS.values():
+        asked = question(*values)
+        for report in (REPORTS[name] for name in ("totals", "channels", "goals")):
+            found = ask(shop.client, report, asked, closed=shop.closed())
+            assert found == plain.answer(report.name, shop.rows, asked, [key.name for key in report.keys])
+
+
+def test_a_late_batch_opens_its_days_and_only_those(shop: Shop) -> None:
     assert shop.closer.close_all() == 2
     same = {"visitor": 99, "path": "/late", "country": "BE", "region": "", "browser": "Firefox", "os": "Linux"}
     late = [row | same | {"view_id": 1_000_000 + n} for n, row in enumerate(shop.rows)
@@ -110,7 +73,7 @@ def test_a_late_batch_opens_its_days_and_only_those(shop: Store) -> None:
     shop.check()
 
 
-def test_rows_that_went_open_their_days_and_nothing_of_them_is_read(shop: Store) -> None:
+def test_rows_that_went_open_their_days_and_nothing_of_them_is_read(shop: Shop) -> None:
     """An erasure: the days are opened before, while nobody has forgotten which they were."""
     assert shop.closer.close_all() == 2
     person = next(row["person"] for row in shop.rows if row["person"] and shop.day(row) == BUSY)
@@ -124,7 +87,7 @@ def test_rows_that_went_open_their_days_and_nothing_of_them_is_read(shop: Store)
     shop.check(rows=left)
 
 
-def test_a_day_that_is_opened_while_it_is_worked_out_stays_open(shop: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_day_that_is_opened_while_it_is_worked_out_stays_open(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     def meanwhile(client: Client) -> tuple[int, int]:
         shop.days.reopen(client, [("shop", BUSY)])
         return 0, 0
@@ -140,7 +103,7 @@ def test_a_day_that_is_opened_while_it_is_worked_out_stays_open(shop: Store, mon
     assert BUSY not in shop.closed()
 
 
-def test_a_job_that_was_killed_leaves_nothing_that_is_read(shop: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_that_was_killed_leaves_nothing_that_is_read(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     class Killed(BaseException):
         pass
 
@@ -161,13 +124,13 @@ def test_a_job_that_was_killed_leaves_nothing_that_is_read(shop: Store, monkeypa
     shop.check()
 
 
-def test_two_hosts_that_close_the_same_day_count_it_once(shop: Store) -> None:
+def test_two_hosts_that_close_the_same_day_count_it_once(shop: Shop) -> None:
     other = Closer(Days(traffic.ZONE), shop.connect, quiet=0)
     assert shop.closer.close(shop.client, "shop", BUSY) and other.close(shop.client, "shop", BUSY)
     shop.check()
 
 
-def test_rows_that_change_by_hand_are_noticed(shop: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_that_change_by_hand_are_noticed(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(closing, "LOOK_SECONDS", 0.0)
     assert shop.closer.close_all() == 2
     shop.client.command("ALTER TABLE events DELETE WHERE path = '/a'", settings={"mutations_sync": 2})
@@ -175,7 +138,7 @@ def test_rows_that_change_by_hand_are_noticed(shop: Store, monkeypatch: pytest.M
     shop.check(rows=[row for row in shop.rows if row.get("path") != "/a"])
 
 
-def test_other_queries_work_out_their_own(shop: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_queries_work_out_their_own(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     assert shop.closer.close_all() == 2
     assert shop.days.closed(shop.client, "shop", register() + 1) == {}
     shop.days.forget(shop.client)
@@ -183,7 +146,7 @@ def test_other_queries_work_out_their_own(shop: Store, monkeypatch: pytest.Monke
     shop.check()
 
 
-def test_today_is_never_closed(shop: Store) -> None:
+def test_today_is_never_closed(shop: Shop) -> None:
     now = shop.days.today()
     shop.days.reopen(shop.client, [("shop", now), ("shop", now + timedelta(days=1))])
     assert shop.days.states(shop.client) == {}
@@ -192,7 +155,7 @@ def test_today_is_never_closed(shop: Store) -> None:
     assert shop.closer.close_all() == 2
 
 
-def test_a_cluster_s_tables_are_parsed(shop: Store) -> None:
+def test_a_cluster_s_tables_are_parsed(shop: Shop) -> None:
     for statement in (*schema.statements(Layout("main"), zone="Europe/Brussels"), *statements(Layout("main"))):
         shop.client.command(f"EXPLAIN AST {statement}")
     assert len(list(closed_reports())) == len({report.file or report.name for report in CLOSED})
