@@ -3,10 +3,12 @@
     python load/queries.py                                 # 10 million events of 90 days; some minutes
     python load/queries.py --events 500000 --rounds 3      # a quick look
     python load/queries.py --report docs/queries.md        # writes the table into that file
+    python load/queries.py --store /tmp/many               # keeps the events there, or asks those that are there
 
 The baseline is written from Plausible's public description: events in a MergeTree that carry their session's source and
 place, sessions in a VersionedCollapsingMergeTree of which each change is a row with a sign, and `uniq` for visitors. It
-gets its sessions fully collapsed, which is its best case. Each ratio is of two queries of the same round. Beforehand the
+gets its sessions fully collapsed, which is its best case. Each ratio is of two queries of the same round: of the time on
+the wall, which other work on the machine lengthens, and of the CPU time of all threads, which it hardly does. Beforehand the
 baseline answers with `uniqExact`, and has to give the same rows in the same order.
 """
 # ruff: noqa: E501 - SQL reads better on its own lines
@@ -14,6 +16,7 @@ baseline answers with `uniqExact`, and has to give the same rows in the same ord
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import sys
@@ -21,6 +24,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -106,6 +110,7 @@ class Bench:
 
     def __init__(self, folder: Path, events: int, days: int, progress: Progress) -> None:
         self.progress, self.dsn = progress, f"chdb://{folder}/store"
+        self.kept = folder / "bench.json"
         self.client = self.connect()
         self.days, self.number = Days(ZONE), days
         self.runs = RunsOf(self.days, register())
@@ -118,7 +123,7 @@ class Bench:
         schema.apply(client)
         return client
 
-    def fill(self) -> int:
+    def fill(self) -> None:
         """The same events into both. What it takes to make the rows is taken off each insert's cost."""
         for statement in TABLES:
             self.client.command(statement)
@@ -132,7 +137,16 @@ class Bench:
             self.insert("baseline", into_sessions())
             self.insert("versions", versions_of_sessions())
         for table in self.each(("events", "plausible_events", "plausible_sessions"), "merging"):
-            self.cost(table, lambda table=table: self.client.command(f"OPTIMIZE TABLE {table} FINAL"))
+            self.cost(table, partial(self.client.command, f"OPTIMIZE TABLE {table} FINAL"))
+
+    def prepare(self) -> int:
+        """How many events there are, made unless they are there."""
+        if self.kept.exists():
+            self.costs = json.loads(self.kept.read_text())
+        else:
+            self.fill()
+            self.close_days()
+            self.kept.write_text(json.dumps(self.costs))
         return int(self.client.query("SELECT count() FROM events").result_rows[0][0])
 
     def insert(self, name: str, statement: str) -> None:
@@ -143,7 +157,7 @@ class Bench:
         """All days but the last one, which is the live one."""
         closer = Closer(self.days, self.connect)
         for number in self.each(range(self.number - 1), "days closed"):
-            self.cost("closing", lambda n=number: closer.close(self.client, "shop", self.first + timedelta(days=n)))
+            self.cost("closing", partial(closer.close, self.client, "shop", self.first + timedelta(days=number)))
         closer.disconnect()
         for table in ("days", "day_visits"):
             self.client.command(f"OPTIMIZE TABLE {table} FINAL")
@@ -189,10 +203,13 @@ class Bench:
         return {str(table): float(size) for table, size in found}
 
 
-def timed(work: Callable[[], Any]) -> float:
-    began = time.perf_counter()
+Time = tuple[float, float]  # on the wall, and of the CPU, in milliseconds
+
+
+def timed(work: Callable[[], Any]) -> Time:
+    wall, cpu = time.perf_counter(), time.process_time()
     work()
-    return time.perf_counter() - began
+    return (time.perf_counter() - wall) * 1000, (time.process_time() - cpu) * 1000
 
 
 def same(ours: Answer, theirs: Answer) -> bool:
@@ -207,17 +224,19 @@ def same(ours: Answer, theirs: Answer) -> bool:
 def compare(bench: Bench, cases: list[Case], rounds: int) -> tuple[list[tuple[str, ...]], bool]:
     """A row a case, and whether all answers were the same."""
     equal = [same(bench.ours(*case), bench.theirs(*case, exact=True)) for case in bench.each(cases, "same answers")]
-    times: list[list[tuple[float, float]]] = [[] for _ in cases]
+    times: list[list[tuple[Time, Time]]] = [[] for _ in cases]
     for _ in bench.each(range(rounds), "rounds"):
         for number, case in enumerate(cases):
-            theirs = timed(lambda case=case: bench.theirs(*case))
-            times[number].append((theirs, timed(lambda case=case: bench.ours(*case))))
+            theirs = timed(partial(bench.theirs, *case))
+            times[number].append((theirs, timed(partial(bench.ours, *case))))
     rows = []
     for (name, question), pairs, right in zip(cases, times, equal, strict=True):
-        middles = (f"{median(pair[side] for pair in pairs) * 1000:.0f} ms" for side in (0, 1))
-        ratio = median(theirs / ours for theirs, ours in pairs)
+        cells = []
+        for kind in (0, 1):
+            cells += [f"{median(pair[side][kind] for pair in pairs):.0f}" for side in (0, 1)]
+            cells.append(f"{median(theirs[kind] / ours[kind] for theirs, ours in pairs):.1f}")
         filters = ", ".join(map(str, question.filters)) or "none"
-        rows.append((name, filters, *middles, f"{ratio:.1f}", "yes" if right else "NO"))
+        rows.append((name, filters, *cells, "yes" if right else "NO"))
     return rows, all(equal)
 
 
@@ -225,7 +244,10 @@ def costs(bench: Bench, events: int) -> list[tuple[str, str, str]]:
     disk, took, per = bench.disk(), bench.costs, 1e6 / events
     theirs = took["baseline"] + took["versions"]
     merging = took["plausible_events"] + took["plausible_sessions"]
-    page, anew = (median(timed(work) for _ in range(5)) for work in (bench.dashboard, bench.work_out_live_day))
+    page, anew = (
+        " on the wall, ".join(f"{median(one[kind] for one in times):.0f} ms" for kind in (0, 1)) + " of CPU"
+        for times in ([timed(work) for _ in range(5)] for work in (bench.dashboard, bench.work_out_live_day))
+    )
     return [
         ("insertion, CPU µs an event", f"{theirs * per:.1f}", f"{took['ours'] * per:.1f}"),
         ("merging all into one part a month, CPU µs an event", f"{merging * per:.1f}", f"{took['events'] * per:.1f}"),
@@ -233,8 +255,8 @@ def costs(bench: Bench, events: int) -> list[tuple[str, str, str]]:
         ("disk, bytes an event", f"{(disk['plausible_events'] + disk['plausible_sessions']) / events:.1f}",
          f"{disk['events'] / events:.1f}, {disk['day_visits'] / events:.1f} of visits, "
          f"{disk['days'] / events:.1f} of numbers of closed days"),
-        (f"the dashboard of {MONTH} days ({len(DASHBOARD)} reports)", "", f"{page * 1000:.0f} ms"),
-        ("the live day's visits, worked out anew when events came in", "", f"{anew * 1000:.0f} ms"),
+        (f"the dashboard of {MONTH} days ({len(DASHBOARD)} reports)", "", page),
+        ("the live day's visits, worked out anew when events came in", "", anew),
     ]  # fmt: skip
 
 
@@ -254,21 +276,23 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=10_000_000)
     parser.add_argument("--days", type=int, default=90)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--store", type=Path, help="a folder that keeps the events; without it a temporary one")
     parser.add_argument("--report", type=Path, help="a Markdown file with the part 'queries' to write the tables into")
     asked = parser.parse_args()
     console = Console(highlight=False, width=140)
     columns = (TextColumn("{task.description:>14}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with tempfile.TemporaryDirectory() as folder:
         tempfile.tempdir = folder
+        (asked.store or Path(folder)).mkdir(exist_ok=True)
         with Progress(*columns, console=console) as progress:
-            bench = Bench(Path(folder), asked.events, asked.days, progress)
-            events = bench.fill()
-            bench.close_days()
+            bench = Bench((asked.store or Path(folder)).absolute(), asked.events, asked.days, progress)
+            events = bench.prepare()
             cases = [(name, bench.question()) for name in QUERIES]
             cases += [(name, bench.question(*filters)) for name, filters in FILTERED]
             rows, equal = compare(bench, cases, asked.rounds)
         spent = costs(bench, events)
-        head = (f"report, {MONTH} days", "filter", "Plausible-style", "Consent Gateway", "ratio", "same rows")
+        head = (f"report, {MONTH} days", "filter", "Plausible-style, ms", "Consent Gateway, ms", "ratio",
+                "Plausible-style, CPU ms", "Consent Gateway, CPU ms", "ratio", "same rows")  # fmt: skip
         cost_head = ("cost", "Plausible-style", "Consent Gateway")
         words = (
             f"{events:,} events of {asked.days} days, {bench.visitors:,} visitors a day, medians of {asked.rounds} rounds; "

@@ -24,7 +24,7 @@ _WORK = (
     "SELECT", "INSERT", "CREATE DATABASE", "CREATE TABLE", "CREATE VIEW", "DROP VIEW", "ALTER COLUMN", "ALTER TTL",
     "ALTER UPDATE", "ALTER DELETE", "TRUNCATE",
 )  # fmt: skip
-_WATCHED = ("mutations", "parts", "detached_parts")  # of `system`: how far a change is, what is there, what was set aside
+_WATCHED = ("mutations", "parts", "detached_parts")  # of `system`: changes, what is there, what was set aside
 
 
 def readable() -> list[str]:
