@@ -100,7 +100,9 @@ def spark(words: Words, label: str, kind: str, moments: Sequence[str], values: V
 
 
 def _tick(words: Words, value: float, kind: str) -> str:
-    """A value at the axis: a share without decimals that say nothing."""
+    """A value at the axis: a share without decimals that say nothing, and nothing without a unit."""
+    if not value and kind == "duration":
+        return "0"
     if kind == "percent" and round(100 * value, 6).is_integer():
         return words.value(value, kind).replace(f"{words.decimal(0.1, 1)[1]}0", "")
     return words.value(value, kind)
