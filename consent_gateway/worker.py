@@ -109,7 +109,7 @@ class Worker:
         from being done, and is done again."""
         duties: list[Callable[[], object]] = [
             self._writer.let_go, self._be_known, self._keep_office, self._salts.keep, self._books.keep,
-            self._writer.measure, self._choices.record_late, self._take_up_places,
+            self._writer.measure, self.edge.recorder.weigh, self._choices.record_late, self._take_up_places,
             self.edge.notices.keep, self._take_up_keys,
         ]  # fmt: skip
         while not self._end.wait(_BEAT_SECONDS):

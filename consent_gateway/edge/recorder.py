@@ -62,7 +62,7 @@ class Recorder:
         self, rule: Rule, writer: Writer, books: Books, memory: Path, faults: Faults, *, sync: bool = False
     ) -> None:
         self.rule, self.faults = rule, faults
-        self._lean = lean(rule)
+        self._lean, self._is_lean = lean(rule), False
         self.books, self._writer, self._memory, self._sync = books, writer, memory, sync
         self._encode = msgspec.json.Encoder().encode
         self._repeats: Repeats | None = None
@@ -95,6 +95,10 @@ class Recorder:
         else:
             self._keep([(seen, ids)])
 
+    def weigh(self) -> None:
+        """See now and then whether enrichment gives way: at each event that would cost as much as the limits do."""
+        self._is_lean = self.pressure is Pressure.LEAN
+
     @property
     def pressure(self) -> Pressure:
         """How much waits, and what gives way for it."""
@@ -113,6 +117,7 @@ class Recorder:
             raise SpoolFull("too many events wait for the disk, or the site is ending") from None
 
     def _keep_group(self, lots: list[Lot]) -> list[None]:
+        self.weigh()
         try:
             self._keep(lots)
         except Exception as error:
@@ -123,7 +128,7 @@ class Recorder:
     def _keep(self, lots: Sequence[Lot]) -> None:
         """Judge, and write what is left; all of a month at once."""
         today = self._ids_of_today(lots)
-        rule = self._lean if self.pressure is Pressure.LEAN else self.rule
+        rule = self._lean if self._is_lean else self.rule
         months: dict[str, list[tuple[bytes, str | None]]] = {}
         sites: dict[str, list[str]] = {}
         fresh: dict[int, int] = {}  # numbers of ids, and where they belong
