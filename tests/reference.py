@@ -1,6 +1,7 @@
-"""`make reference` writes the generated parts of the documents: most of `docs/reference/`, and a table of the README.
+"""`make reference` writes the generated parts of the documents: most of `docs/reference/`, a table of the README,
+and the roles of `examples/deploy`.
 
-Each stands between two comments in its page. Nothing there is typed by hand: it comes from the settings, the commands,
+In a page it stands between two comments. Nothing there is typed by hand: it comes from the settings, the commands,
 the wire, the column register, the reports and the metrics. A test compares.
 """
 
@@ -20,6 +21,7 @@ from pydantic import BaseModel, SecretStr
 from typer.testing import CliRunner
 
 from consent_gateway import config
+from consent_gateway.answers.ask import LIMITS
 from consent_gateway.answers.figures import FIGURES
 from consent_gateway.answers.metrics import expose
 from consent_gateway.answers.reports import ALL, GROUPS
@@ -44,6 +46,7 @@ from consent_gateway.rule.address import Prefixes
 from consent_gateway.rule.columns import COLUMNS, RETENTION_DAYS
 from consent_gateway.rule.event import DropReason
 from consent_gateway.rule.purposes import BASES
+from consent_gateway.store.grants import service, statements
 from consent_gateway.store.progress import Progress
 
 ROOT = Path(__file__).parent.parent
@@ -240,6 +243,15 @@ def made_anew(page: Path) -> str:
     return f"{before}{BEGIN}\n\n{PAGES[page]().strip()}\n\n{END}{after}"
 
 
+ROLES = ROOT / "examples" / "deploy" / "clickhouse" / "roles.sql"
+
+
+def roles() -> str:
+    """What `schema grants` prints, for the example's server."""
+    return "".join(f"{statement};\n" for statement in (*service(), *statements(LIMITS)))
+
+
 if __name__ == "__main__":
+    ROLES.write_text(roles())
     for page in PAGES:
         page.write_text(made_anew(page))

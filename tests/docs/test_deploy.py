@@ -18,9 +18,8 @@ import pytest
 import yaml
 
 from consent_gateway import Settings
-from consent_gateway.answers.ask import LIMITS
-from consent_gateway.store.grants import service, statements
 from tests.clickhouse_double import ClickHouseDouble
+from tests.reference import COMMAND, ROLES, roles
 from tests.running import ENV_PREFIX, ROOT, Site
 
 DEPLOY = ROOT / "examples" / "deploy"
@@ -92,8 +91,8 @@ def test_the_image_copies_what_is_there_runs_as_nobody_and_pins_versions() -> No
 
 
 def test_the_roles_are_those_of_the_command_and_the_engine_understands_the_users(secrets: Path, tmp_path: Path) -> None:
-    printed = "".join(f"{statement};\n" for statement in (*service(), *statements(LIMITS)))
-    assert (DEPLOY / "clickhouse" / "roles.sql").read_text() == printed
+    printed = ROLES.read_text()
+    assert printed == roles(), f"run: {COMMAND}"
     script = (DEPLOY / "clickhouse" / "users.sh").read_text()
     (sql,) = re.findall(r"<<SQL\n(.*?)^SQL$", script, re.MULTILINE | re.DOTALL)
     for name, value in env_file(secrets / "clickhouse.env").items():
