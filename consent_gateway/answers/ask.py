@@ -20,7 +20,7 @@ from ..rule.errors import ConfigError
 from .dimensions import DIMENSIONS
 from .figures import FIGURES
 from .question import Question, midnight
-from .relations import Relations, Span, key_columns
+from .relations import NOT_NEEDED, Relations, Span, key_columns
 from .reports import Report
 
 Rows = list[dict[str, Any]]
@@ -120,7 +120,9 @@ def facts(
     days = _days(question)
     runs = [usable[day] for day in days if day in usable]
     read = [day for day in days if day not in usable]
-    relations = _relations(report, question, read, {**closed, **passing})
+    by_day = report.over_time and question.interval in _COARSE  # a text for each row would be dear
+    own = replace(question, interval=NOT_NEEDED) if by_day else question
+    relations = _relations(report, own, read, {**closed, **passing})
     text, keys = relations.text() if read else "", key_columns(report)
     parts = [report.sql] if read else []
     if runs:
@@ -130,7 +132,7 @@ def facts(
     if report.single:
         keys = []
     named = list(keys)
-    if keys and report.over_time and question.interval in _COARSE:
+    if keys and by_day:
         named[0] = f"toString({_COARSE[question.interval].format(day='facts.day')}) AS key"
     sums = [f"sum(facts.{count}) AS {count}" for count in report.counts]
     by = f" GROUP BY {', '.join(keys)}" if keys else ""

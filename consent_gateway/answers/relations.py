@@ -22,12 +22,14 @@ from .reports import REPORTS, Key, Report
 
 Span = tuple[int, int]  # moments in milliseconds, the second one excluded
 
+NOT_NEEDED = "none"  # the interval of a query that tells periods by their days
 _BUCKETS = {
     "minute": "formatDateTime({at}, '%Y-%m-%dT%H:%i', {{zone:String}})",
     "hour": "formatDateTime({at}, '%Y-%m-%dT%H:00', {{zone:String}})",
     "day": "toString(toDate({at}, {{zone:String}}))",
     "week": "toString(toMonday(toDate({at}, {{zone:String}})))",
     "month": "toString(toStartOfMonth(toDate({at}, {{zone:String}})))",
+    NOT_NEEDED: "''",
 }
 _TESTS = {
     "=": "{column} = {{{value}:String}}",
@@ -86,10 +88,10 @@ class Relations:
             if self._at("visit", "happened"):
                 chosen = self._visits({"started", "ended"}, self._at("visit", "happened"), parts)
                 parts["chosen"] = chosen
-                every = self._events(words | {"at", "day", "visitor"}, self.spans, own)
-                parts["rows"] = (
+                every = self._events(words | {"at", "visitor"}, self.spans, own)
+                parts["rows"] = (  # what lies within a visit is of its day
                     f"SELECT every.* FROM ({every}) AS every INNER JOIN chosen ON every.visitor = chosen.visitor "
-                    f"AND every.day = chosen.day WHERE {_within('every', 'chosen')}"
+                    f"WHERE {_within('every', 'chosen')}"
                 )
             else:
                 parts["rows"] = self._events(words, self.spans, own)
@@ -160,11 +162,10 @@ class Relations:
         parts["known"] = known
         tests = []
         for one in holding:
-            hits = self._events({"day", "visitor", "at"}, self.spans, [replace(one, negated=False)])
+            hits = self._events({"visitor", "at"}, self.spans, [replace(one, negated=False)])
             tests.append(
-                f"(day, visitor, started) {'NOT ' if one.negated else ''}IN (SELECT known.day, known.visitor, "
-                f"known.started FROM known INNER JOIN ({hits}) AS hit ON known.visitor = hit.visitor AND known.day = "
-                f"hit.day WHERE {_within('hit', 'known')})"
+                f"(visitor, started) {'NOT ' if one.negated else ''}IN (SELECT known.visitor, known.started FROM known "
+                f"INNER JOIN ({hits}) AS hit ON known.visitor = hit.visitor WHERE {_within('hit', 'known')})"
             )
         return f"SELECT * FROM known WHERE {' AND '.join(tests)}"
 
