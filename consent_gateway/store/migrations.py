@@ -92,5 +92,5 @@ def table(layout: Layout = SINGLE) -> Iterable[str]:
 
 
 def _record(client: Client, layout: Layout, number: int, words: str) -> None:
-    sql = f"INSERT INTO {layout.local(TABLE)} (version, words) VALUES ({{version:UInt32}}, {{words:String}})"
+    sql = f"INSERT INTO {layout.local(TABLE)} (version, words) SELECT {{version:UInt32}}, {{words:String}}"
     client.command(sql, parameters={"version": number, "words": words})
