@@ -91,6 +91,7 @@ def test_what_a_reader_left_behind_is_cleared_away(shop: Shop) -> None:
     shop.check_as_asked()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("are_closed", [True, False])
 def test_rights_open_the_days_that_they_touch(shop: Shop, tmp_path: Path, *, are_closed: bool) -> None:
     """Restriction, its end, withdrawal, erasure: reports are exact at once and when the job has been there, a closed
