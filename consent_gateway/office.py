@@ -194,8 +194,8 @@ class Office:
         )
 
     async def _forward(self, request: Request) -> Response:
-        """One round now: seal what is complete and send it."""
-        return JSONResponse({"pending": await run_in_threadpool(self.forwarder.forward_all)})
+        """What is in the spool goes into the store, now."""
+        return JSONResponse({"pending": await run_in_threadpool(self.forwarder.forward_now)})
 
     async def _books(self, request: Request) -> Response:
         counts = sorted(self.tally.total().items())

@@ -38,6 +38,7 @@ from .sealer import Sealer
 
 log = logging.getLogger("consent_gateway.forwarder")
 
+_WRITING_SECONDS, _LOOK_SECONDS = 12.0, 0.1
 _EVERY_SECONDS = 1.0
 _LONGEST_PAUSE = 5.0
 _SAY_SECONDS = 10.0
@@ -138,6 +139,18 @@ class Forwarder:
             if self._client is not None:
                 self._in_store(self._keep_time)
             return self.pending()
+
+    def forward_now(self, within: float = _WRITING_SECONDS) -> int:
+        """Everything that is in the spool now, also what a worker is still writing: it lets go within a second, or ten
+        in a backlog. Returns the segments that are left of it."""
+        until = time.monotonic() + within
+        writing = set(self._spool.segments(self._spool.open))
+        while True:
+            left = self.forward_all()
+            writing &= set(self._spool.segments(self._spool.open))
+            if not writing or time.monotonic() > until:
+                return left + len(writing)
+            time.sleep(_LOOK_SECONDS)
 
     @contextmanager
     def paused(self) -> Iterator[None]:

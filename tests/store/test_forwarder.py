@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+
+from consent_gateway.record.spool import Writer
 from tests.store.conftest import NewHost
 from tests.store.host import event
 
@@ -26,3 +29,17 @@ def test_thousands_of_rows_of_several_months_and_sites(new_host: NewHost) -> Non
     assert host.tally.counts["shop", "confirmed"] == 4000 and host.tally.counts["blog", "confirmed"] == 8000
     assert host.balance() == {}
     assert not host.segments() and not host.segments("open") and not host.segments("aside")
+
+
+def test_what_a_worker_is_still_writing_is_waited_for_and_never_said_to_be_in_the_store(new_host: NewHost) -> None:
+    host = new_host()
+    writer = Writer(host.spool, 1 << 30)
+    made = event(1)
+    writer.append(made.month, [(made.row, made.id)])
+    host.books.count(made.site, "accepted")
+    assert host.forwarder.forward_now(within=0.2) == 1 and host.stored() == []
+    letting_go = threading.Timer(0.3, lambda: writer.let_go(everything=True))
+    letting_go.start()
+    assert host.forwarder.forward_now() == 0 and host.stored() == [1]
+    letting_go.join()
+    assert host.balance() == {}
