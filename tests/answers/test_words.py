@@ -13,6 +13,7 @@ from consent_gateway.answers.names import named
 from consent_gateway.answers.reports import ALL
 from consent_gateway.cli.stats import _named
 from consent_gateway.edge.wire import Timings
+from consent_gateway.enrich.referrer import CHANNELS
 from consent_gateway.rule.consent import Status
 from consent_gateway.rule.event import DropReason
 
@@ -37,7 +38,7 @@ def test_what_we_named_ourselves_has_a_word(language: str) -> None:
         "timing": list(Timings.model_fields),
         "consent": [str(status) for status in Status],
         "device": ["desktop", "mobile", "tablet", "tv", "console", "other"],
-        "channel": ["search", "social", "ai", "mail", "campaign", "referral", "internal", "direct"],
+        "channel": list(CHANNELS),
         "figure": ["visitors", "page_views", "engagement", "events", "cities", "persons"],
         "purpose": ["measurement", "analytics"],
     }
