@@ -13,7 +13,6 @@ import gc
 import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -77,16 +76,14 @@ def _scope(item: Item) -> Any:
 
 
 def _measure(worker: Any, items: Sequence[Item]) -> list[Stage]:
-    from starlette.requests import Request
-    from starlette.responses import Response
 
-    from consent_gateway.edge import choices, endpoints, events
+    from consent_gateway.edge import endpoints, events
     from consent_gateway.edge import recorder as writing
-    from consent_gateway.edge.wire import WireEvent
+    from consent_gateway.edge.wire import WireEvent, read_events
     from consent_gateway.record import spool
     from consent_gateway.record.cookie import Cookies
     from consent_gateway.rule import address, privacy
-    from consent_gateway.rule.event import DropReason, Event
+    from consent_gateway.rule.event import OF_VISITOR, DropReason, Event
 
     edge, rule = worker.edge, worker.edge.recorder.rule
     desk, cookies, recorder = edge.desk, edge.cookies, edge.recorder
@@ -95,7 +92,7 @@ def _measure(worker: Any, items: Sequence[Item]) -> list[Stage]:
     for item in items:
         item["arrival"] = desk.read(_scope(item))
         item["consent"] = edge.declared(item["arrival"], traffic.SITE, now=now).under_signal(item["arrival"].signal)
-        item["wire"] = WireEvent.model_validate_json(item["body"])
+        item["wire"] = read_events(item["body"])[0][0]
         item["seen"] = events._observe(item["wire"], item["arrival"], traffic.SITE, traffic.HOST, item["consent"], now)
         item["scope"] = _scope(item)
     kept = [item for item in items if not isinstance(rule.judge(item["seen"]), DropReason)]
@@ -103,24 +100,21 @@ def _measure(worker: Any, items: Sequence[Item]) -> list[Stage]:
     for item in kept:
         item["event"] = rule.judge(item["seen"])
         item["json"] = encode(item["event"])
-        item["row"] = {name: getattr(item["event"], name) for name in json.loads(item["json"])}
-    fresh = Cookies(cookies._secrets)
+        item["columns"] = rule._remembered.columns(rule, item["seen"])
+        own = json.loads(item["json"]).keys() - set(OF_VISITOR)
+        item["own"] = {name: getattr(item["event"], name) for name in own}
+    fresh, terms = Cookies(cookies._secrets), edge.terms(now)
     found: list[Stage] = []
 
     def stage(name: str, do: Callable[[Item], Any], part_of: str = "", over: Sequence[Item] = items) -> None:
-        with suppress(
-            AttributeError, TypeError
-        ):  # the package has moved on: the stage is left out, and seen as missing
-            found.append(Stage(name, _micros(do, over), part_of))
+        found.append(Stage(name, _micros(do, over), part_of))
 
     async def taking(item: Item) -> None:
-        await choices.read_body(Request(item["scope"], _receiving(item["body"])), 1 << 18)
+        await events._body(_receiving(item["body"]))
 
     async def answering(item: Item) -> None:
-        response = Response(status_code=204, headers={"Cache-Control": "no-store"})
-        for key, value in endpoints._SECURITY.items():
-            response.headers.setdefault(key, value)
-        await response(item["scope"], _receiving(b""), _sending)
+        await _sending({"type": "http.response.start", "status": 204, "headers": list(endpoints._KEPT_HEADERS)})
+        await _sending({"type": "http.response.body"})
 
     async def whole(item: Item) -> None:
         scope = item["scope"] | {"headers": item["headers"], "client": ("127.0.0.1", 50000)}
@@ -129,18 +123,20 @@ def _measure(worker: Any, items: Sequence[Item]) -> list[Stage]:
     ways = _Ids(items)
     micros = _micros_async(whole, items, ways.renew)
     found.append(Stage("the whole way inside the gateway", micros, calls=_calls(whole, items, ways.renew)))
-    stage("headers, one pass (address from its cache)", lambda item: desk.read(item["scope"]))
+    stage("headers, one pass, with the address", lambda item: desk.read(item["scope"]))
     hops = [dict(item["headers"])[b"x-forwarded-for"].decode() for item in items]
     for item, hop in zip(items, hops, strict=True):
         item["hop"] = (hop,)
     trusted = desk._trusted
-    stage("address found and parsed, not from the cache",
+    stage("address found and parsed",
           lambda item: address.find("127.0.0.1", "x-forwarded-for", item["hop"], trusted), "headers")  # fmt: skip
     stage("scope scrubbed", lambda item: desk.scrub(dict(item["scope"]), item["arrival"]))
-    found.append(Stage("request object and body read", _micros_async(taking, items)))
-    stage("JSON to a checked WireEvent", lambda item: WireEvent.model_validate_json(item["body"]))
+    found.append(Stage("body read", _micros_async(taking, items)))
+    stage("JSON to a checked event, at a glance", lambda item: read_events(item["body"]))
+    stage("by the model, which reads what the glance refuses",
+          lambda item: WireEvent.model_validate_json(item["body"]), "JSON")  # fmt: skip
     stage("consent from the cookie (cached)", lambda item: edge.declared(item["arrival"], traffic.SITE, now=now))
-    stage("cookie checked, not from the cache", lambda item: _uncached(fresh, item, now), "consent")
+    stage("cookie checked, not from the cache", lambda item: _uncached(fresh, item, now, terms), "consent")
     stage(
         "observation made",
         lambda item: events._observe(item["wire"], item["arrival"], traffic.SITE, traffic.HOST, item["consent"], now),
@@ -148,7 +144,14 @@ def _measure(worker: Any, items: Sequence[Item]) -> list[Stage]:
     stage("privacy rule", lambda item: rule.judge(item["seen"]), over=kept)
     for step in privacy.STEPS:
         stage(step.__name__, partial(_step, step, rule), "privacy rule", kept)
-    stage("Event made of the row", lambda item: Event(**item["row"]), "privacy rule", kept)
+    stage(
+        "the visitor's columns, remembered",
+        lambda item: rule._remembered.columns(rule, item["seen"]),
+        "privacy rule",
+        kept,
+    )
+    stage("the visitor's columns, worked out", lambda item: _worked_out(rule, item["seen"]), "privacy rule", kept)
+    stage("Event made of all columns", lambda item: Event(*item["columns"], **item["own"]), "privacy rule", kept)
     stage("row encoded", lambda item: encode(item["event"]), over=kept)
     stage(
         "line and check sum",
@@ -164,7 +167,7 @@ def _measure(worker: Any, items: Sequence[Item]) -> list[Stage]:
     books = getattr(recorder, "books", None) or recorder._books
     stage("repeated id looked up and noted", lambda item: _note(repeats, int(item["wire"].id, 16)), over=kept)
     stage("books, two counts", lambda item: (books.count("bench", "received"), books.count("bench", "accepted")))
-    found.append(Stage("answer made and handed to the server", _micros_async(answering, items)))
+    found.append(Stage("answer handed on, without what the server does with it", _micros_async(answering, items)))
     return found
 
 
@@ -185,15 +188,20 @@ def _step(step: Any, rule: Any, item: Item) -> Any:
     return step(rule, {}, item["seen"])
 
 
+def _worked_out(rule: Any, seen: Any) -> None:
+    rule.forget()
+    rule._remembered.columns(rule, seen)
+
+
 def _note(repeats: Any, number: int) -> None:
     place = repeats.place(number)
     if place is not None:
         repeats.add({number: place})
 
 
-def _uncached(cookies: Any, item: Item, now: int) -> None:
+def _uncached(cookies: Any, item: Item, now: int, terms: Any) -> None:
     cookies._decode.cache_clear()
-    cookies.read(item["arrival"].cookie, traffic.SITE, secure=True, now=now, version="1")
+    cookies.read(item["arrival"].cookie, traffic.SITE, secure=True, now=now, terms=terms)
 
 
 def _receiving(body: bytes) -> Callable[[], Awaitable[Any]]:

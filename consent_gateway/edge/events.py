@@ -6,6 +6,7 @@ What can't be read at a glance goes the slow way, and is told what is wrong: see
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
@@ -17,6 +18,7 @@ from ..rule.errors import SpoolFull
 from ..rule.event import DropReason, Observation
 from .arrival import Arrival
 from .middleware import Edge
+from .recorder import Recorder
 from .wire import MAX_BODY, WireEvent, problem, read_events
 
 _TYPES = ("application/json", "text/plain")
@@ -59,6 +61,7 @@ class PageEvents:
         if edge.settings.EXCLUDE_PATHS:
             kept = [event for event in events if not edge.is_excluded(path_of(event.url))]
             recorder.count_dropped(site, DropReason.EXCLUDED, len(events) - len(kept))
+        seen: list[Observation] = []
         if not site:
             recorder.count_dropped(site, DropReason.UNKNOWN_SITE, len(kept))
         elif kept and edge.own.is_out(arrival.cookie, secure=arrival.secure):
@@ -68,14 +71,22 @@ class PageEvents:
             consent = edge.in_force(arrival, site, now=now)
             host = arrival.host.partition(":")[0]
             seen = [_observe(event, arrival, site, host, consent, now) for event in kept]
-            try:
-                await recorder.record(seen, [event.id for event in kept])
-            except SpoolFull as error:
-                recorder.faults.say(error)
-                return problem(503, "The events can't be taken now; send them again later.", Retry_After="5")
-        if wrong:
-            return JSONResponse({"kept": len(events), "invalid": wrong}, headers={"Cache-Control": "no-store"})
-        return None
+        return await keep(recorder, seen, [event.id for event in kept], len(events), wrong)
+
+
+async def keep(
+    recorder: Recorder, seen: Sequence[Observation], ids: Sequence[str | None], valid: int, wrong: list[dict[str, str]]
+) -> Response | None:
+    """Record what is to be recorded of one request, and say what became of it; `None` when there is nothing to say."""
+    if seen:
+        try:
+            await recorder.record(seen, ids)
+        except SpoolFull as error:
+            recorder.faults.say(error)
+            return problem(503, "The events can't be taken now; send them again later.", Retry_After="5")
+    if wrong:
+        return JSONResponse({"kept": valid, "invalid": wrong}, headers={"Cache-Control": "no-store"})
+    return None
 
 
 async def _body(receive: Receive) -> bytes | None:

@@ -14,14 +14,14 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import from_json
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from ..enrich.path import scrub_segment, split_url
 from ..rule.address import parse
-from ..rule.errors import SpoolFull
 from ..rule.event import DropReason, Observation
 from .arrival import Arrival
 from .choices import TooLarge, read_body
+from .events import keep
 from .limits import EVENT_SECONDS, Limit
 from .middleware import Edge
 from .senders import Senders
@@ -85,15 +85,7 @@ class ServerEvents:
             if isinstance(observation, Observation):
                 seen.append(observation)
                 ids.append(event.id or "")
-        if seen:
-            try:
-                await recorder.record(seen, ids)
-            except SpoolFull as error:
-                recorder.faults.say(error)
-                return problem(503, "The events can't be taken now; send them again later.", Retry_After="5")
-        if wrong:
-            return JSONResponse({"kept": len(events), "invalid": wrong}, headers={"Cache-Control": "no-store"})
-        return None
+        return await keep(recorder, seen, ids, len(events), wrong)
 
     def _parse(self, body: bytes, now: int) -> tuple[list[WireServerEvent], Wrong, int]:
         """The valid events, what is wrong with the others, and how many were sent."""
