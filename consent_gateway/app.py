@@ -45,6 +45,7 @@ class ConsentGateway:
             self.settings = settings or Settings()
         except ConfigError as error:
             self._wrong, self.settings = error, Settings.model_construct()
+        self._prefix = f"{self.settings.PREFIX}/"
         self._worker: Worker | None = None
         self._retry_at = 0.0
         self._opening = threading.Lock()
@@ -57,12 +58,11 @@ class ConsentGateway:
             if worker is None or worker.pid != process.pid:
                 worker = self._open_late()
             below = without_root(scope)
-            prefix = self.settings.PREFIX
-            ours = scope["type"] == "http" and below.startswith(prefix) and below[len(prefix) : len(prefix) + 1] == "/"
+            ours = below.startswith(self._prefix) and scope["type"] == "http"
             if worker is None:
                 await self._do_without(ours, scope, receive, send)
             elif ours:
-                await worker.endpoints(below[len(prefix) :], scope, receive, send)
+                await worker.endpoints(below[len(self._prefix) - 1 :], scope, receive, send)
             elif below in WELL_KNOWN and scope["type"] == "http":
                 await worker.endpoints(below, scope, receive, send)
             else:

@@ -138,8 +138,7 @@ class Worker:
 
     def _take_up_places(self) -> None:
         if time.monotonic() >= self._geo_at:
-            if self._geo.reload_if_changed():
-                self.edge.recorder.rule.forget()
+            self._geo.reload_if_changed()
             self._geo_at = time.monotonic() + _GEO_SECONDS
 
     def _take_up_keys(self) -> None:

@@ -95,10 +95,23 @@ def gateway_app() -> Any:
     return ConsentGateway(bare)
 
 
+def floor_app() -> Any:
+    """The same stages in a straight line around the bare application, and nothing that makes them a product."""
+    from load.floor import Floor
+
+    floor = Floor(bare, "a secret of at least thirty-two characters")
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await (_live(receive, send) if scope["type"] == "lifespan" else floor(scope, receive, send))
+
+    return app
+
+
 APPS: dict[str, Callable[[], Any]] = {
     "bare": bare_app,
     "starlette": starlette_app,
     "fastapi": fastapi_app,
+    "floor": floor_app,
     "gateway": gateway_app,
 }
 

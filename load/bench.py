@@ -63,10 +63,13 @@ SUBJECTS = (
     Subject("bare", "bare ASGI app, POST", "bare", "event", "bare"),
     Subject("starlette", "empty Starlette route", "starlette", "event", "bare"),
     Subject("fastapi", "empty FastAPI route, pydantic body", "fastapi", "event", "bare"),
+    Subject("floor", "floor: its stages in a straight line", "floor", "event", "bare"),
     Subject("event", "gateway, one event a request", "gateway", "event", "bare", "≥ 0.55"),
     Subject("sync", "gateway, EVENT_SYNC", "sync", "event", "bare", "≥ 0.40"),
+    Subject("floor-batch", "floor, 20 events a request", "floor", "batch", "bare", events=traffic.BATCH),
     Subject("batch", "gateway, 20 events a request", "gateway", "batch", "bare", "≥ 200 000/s", traffic.BATCH),
     Subject("page", "bare ASGI app, a page", "bare", "page", "page"),
+    Subject("floor-page", "floor, the page recorded", "floor", "page", "page", above=True),
     Subject("recorded", "gateway, the page recorded", "gateway", "page", "page", "≤ +12 µs", above=True),
     Subject("excluded", "gateway, the page of an excluded path", "gateway", "excluded", "page", "≤ +2 µs", above=True),
 )

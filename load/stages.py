@@ -93,14 +93,15 @@ def _measure(worker: Any, items: Sequence[Item]) -> list[Stage]:
         item["arrival"] = desk.read(_scope(item))
         item["consent"] = edge.declared(item["arrival"], traffic.SITE, now=now).under_signal(item["arrival"].signal)
         item["wire"] = read_events(item["body"])[0][0]
-        item["seen"] = events._observe(item["wire"], item["arrival"], traffic.SITE, traffic.HOST, item["consent"], now)
+        item["sender"] = _sender(item, now)
+        item["seen"] = events._observe(item["wire"], item["sender"])
         item["scope"] = _scope(item)
     kept = [item for item in items if not isinstance(rule.judge(item["seen"]), DropReason)]
     encode = recorder._encode
     for item in kept:
         item["event"] = rule.judge(item["seen"])
         item["json"] = encode(item["event"])
-        item["columns"] = rule._remembered.columns(rule, item["seen"])
+        item["common"] = privacy._common(rule, item["seen"], None)
         own = json.loads(item["json"]).keys() - set(OF_VISITOR)
         item["own"] = {name: getattr(item["event"], name) for name in own}
     fresh, terms = Cookies(cookies._secrets), edge.terms(now)
@@ -138,20 +139,15 @@ def _measure(worker: Any, items: Sequence[Item]) -> list[Stage]:
     stage("consent from the cookie (cached)", lambda item: edge.declared(item["arrival"], traffic.SITE, now=now))
     stage("cookie checked, not from the cache", lambda item: _uncached(fresh, item, now, terms), "consent")
     stage(
-        "observation made",
-        lambda item: events._observe(item["wire"], item["arrival"], traffic.SITE, traffic.HOST, item["consent"], now),
+        "observation made, with its sender",
+        lambda item: (_sender(item, now), events._observe(item["wire"], item["sender"])),
     )
     stage("privacy rule", lambda item: rule.judge(item["seen"]), over=kept)
-    for step in privacy.STEPS:
+    stage("what is common to the events of one sender", lambda item: privacy._common(rule, item["seen"], None),
+          "privacy rule", kept)  # fmt: skip
+    for step in privacy.EVENT_STEPS:
         stage(step.__name__, partial(_step, step, rule), "privacy rule", kept)
-    stage(
-        "the visitor's columns, remembered",
-        lambda item: rule._remembered.columns(rule, item["seen"]),
-        "privacy rule",
-        kept,
-    )
-    stage("the visitor's columns, worked out", lambda item: _worked_out(rule, item["seen"]), "privacy rule", kept)
-    stage("Event made of all columns", lambda item: Event(*item["columns"], **item["own"]), "privacy rule", kept)
+    stage("Event made of all columns", lambda item: Event(*item["common"].columns, **item["own"]), "privacy rule", kept)
     stage("row encoded", lambda item: encode(item["event"]), over=kept)
     stage(
         "line and check sum",
@@ -184,13 +180,17 @@ class _Ids:
             item["body"] = body.replace(old, b"%016x" % ((int(old, 16) + self._round) % 2**64))
 
 
+def _sender(item: Item, now: int) -> Any:
+    from consent_gateway.rule.event import Sender
+
+    arrival = item["arrival"]
+    return Sender(
+        traffic.SITE, now, traffic.HOST, arrival.address, arrival.user_agent, arrival.language, item["consent"]
+    )
+
+
 def _step(step: Any, rule: Any, item: Item) -> Any:
-    return step(rule, {}, item["seen"])
-
-
-def _worked_out(rule: Any, seen: Any) -> None:
-    rule.forget()
-    rule._remembered.columns(rule, seen)
+    return step(rule, item["common"].row.copy(), item["seen"], item["common"])
 
 
 def _note(repeats: Any, number: int) -> None:

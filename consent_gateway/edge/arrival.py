@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import itemgetter
 from typing import NamedTuple
 
 from starlette.types import Scope
@@ -17,17 +18,14 @@ from starlette.types import Scope
 from ..rule.address import Networks, Packed, Prefixes, behind, find, parse, to_text, truncate
 
 _NOWHERE = "0.0.0.0"
-_FORWARDS, _PREFETCH, _COOKIE, _NOTHING = "forwards", "prefetch", "cookie", ""
 _SECURE = frozenset({"https", "wss"})
-# what a header is to us, by its name: a field of `Arrival`, or something of its own
-_KINDS = {
-    b"host": "host", b"user-agent": "user_agent", b"referer": "referrer", b"accept-language": "language",
-    b"origin": "origin", b"sec-fetch-site": "fetch_site", b"content-type": "content_type", b"cookie": _COOKIE,
-    b"authorization": "authorization",
-    b"sec-gpc": "gpc", b"dnt": "dnt", b"x-forwarded-proto": "proto",
-    b"sec-fetch-dest": "fetch_dest",
-    b"sec-purpose": _PREFETCH, b"purpose": _PREFETCH, b"x-purpose": _PREFETCH, b"x-moz": _PREFETCH,
-}  # fmt: skip
+# what is read of a request's headers: first what each event needs, then what is seldom asked for (fields of `Others`)
+_OFTEN = (b"host", b"user-agent", b"referer", b"accept-language", b"cookie")
+_SELDOM = (
+    b"origin", b"sec-fetch-site", b"content-type", b"authorization", b"sec-gpc", b"dnt", b"x-forwarded-proto",
+    b"sec-fetch-dest", b"sec-purpose", b"purpose", b"x-purpose", b"x-moz",
+)  # fmt: skip
+_READ = (*_OFTEN, *_SELDOM)
 _MOST_NAMES = 1000  # of headers that are remembered
 _MOST_PLANS, _MOST_PLANNED = 500, 40  # sets of headers, and how many are in one
 _MOST_PROXIES = 1000
@@ -53,6 +51,27 @@ _LONGEST_NAME = 64
 _KEPT = re.compile(r'(?:^|;)\s*(proto=[a-z]+|host="?[a-z0-9._:\[\]-]+"?)\s*(?=;|$)', re.IGNORECASE)
 
 
+class Others(NamedTuple):
+    """Headers that are seldom asked for, as they came. The last four are the names under which browsers say that they
+    fetch ahead."""
+
+    origin: bytes = b""
+    fetch_site: bytes = b""
+    content_type: bytes = b""
+    authorization: bytes = b""
+    gpc: bytes = b""
+    dnt: bytes = b""
+    proto: bytes = b""
+    fetch_dest: bytes = b""
+    sec_purpose: bytes = b""
+    purpose: bytes = b""
+    x_purpose: bytes = b""
+    x_moz: bytes = b""
+
+
+_NO_OTHERS = Others()
+
+
 @dataclass(slots=True, repr=False)
 class Arrival:
     """What one request showed. Raw, in memory only: no `repr`."""
@@ -61,36 +80,55 @@ class Arrival:
     user_agent: str = ""
     referrer: str = ""
     language: str = ""
-    origin: str = ""
-    fetch_site: str = ""
-    content_type: str = ""
-    authorization: str = ""
     cookie: str = ""
-    gpc: bool = False
-    dnt: bool = False
-    prefetch: bool = False
-    fetched: bool = False  # by a script of a page, not to be shown as a page
+    others: Others = _NO_OTHERS
     address: Packed | None = None
     secure: bool = False  # https, by the server or by a trusted proxy
     forwards: Sequence[int] = ()  # which of the headers hand on an address
 
     @property
+    def origin(self) -> str:
+        return self.others.origin.decode("latin-1")
+
+    @property
+    def fetch_site(self) -> str:
+        return self.others.fetch_site.decode("latin-1")
+
+    @property
+    def content_type(self) -> str:
+        return self.others.content_type.decode("latin-1")
+
+    @property
+    def authorization(self) -> str:
+        return self.others.authorization.decode("latin-1")
+
+    @property
     def is_visit(self) -> bool:
         """Does the browser ask for a page to show it now? Not when it fetches one ahead, nor when a script of a page
         asks: if the address changes then, that is a view which the page's script counts."""
-        return not (self.prefetch or self.fetched)
+        others = self.others
+        return others.fetch_dest != b"empty" and not any(b"prefetch" in value.lower() for value in others[-4:])
+
+    @property
+    def gpc(self) -> bool:
+        return self.others.gpc.strip() == b"1"
+
+    @property
+    def dnt(self) -> bool:
+        return self.others.dnt.strip() == b"1"
 
     @property
     def signal(self) -> bool:
-        return self.gpc or self.dnt
+        others = self.others
+        return bool(others.gpc or others.dnt) and (self.gpc or self.dnt)
 
 
 class _Plan(NamedTuple):
-    """What a set of header names, each once and in lower case, has in it for us: browsers send few different sets."""
+    """Where a set of header names, each once and in lower case, has what is read: browsers send few different sets."""
 
+    pick: Callable[[tuple[bytes, ...]], tuple[bytes, ...]]  # from their values, and one empty behind them
     forwards: tuple[int, ...]
-    believes: bool  # the header that tells the client's address is among them
-    prefetches: tuple[bytes, ...]
+    believed: int  # the header that tells the client's address; -1 when it is not among them
 
 
 class Desk:
@@ -100,7 +138,7 @@ class Desk:
         self._trusted = trusted
         self._header = header.lower()
         self._believed = self._header.encode()
-        self._kinds = dict(_KINDS)
+        self._forwarding: dict[bytes, bool] = {}
         self._plans: dict[tuple[bytes, ...], _Plan] = {}
         self._proxies: set[str] = set()
         self._prefixes, self._keep_address = prefixes, keep_address
@@ -111,46 +149,48 @@ class Desk:
         headers = scope["headers"]
         if not isinstance(headers, list):
             headers = scope["headers"] = list(headers)  # any iterable may come, and the site wants it too
-        found = dict(headers)
-        plan = self._plans.get(tuple(found)) if len(found) == len(headers) else None
+        names, values = zip(*headers, strict=True) if headers else ((), ())
+        plan = self._plans.get(names) or self._make_plan(names)
         if plan is None:
             return self._read_all(scope, headers)
-        hops = [found[self._believed].decode("latin-1")] if plan.believes else []
-        prefetch = any(b"prefetch" in found[name].lower() for name in plan.prefetches) if plan.prefetches else False
-        return self._arrival(scope, found.get, found.get(b"cookie", b""), hops, plan.forwards, prefetch)
+        hops = [values[plan.believed].decode("latin-1")] if plan.believed >= 0 else []
+        return self._arrival(scope, plan.pick((*values, b"")), hops, plan.forwards)
+
+    def _make_plan(self, names: tuple[bytes, ...]) -> _Plan | None:
+        """The next request with these names is read by the plan."""
+        if len(set(names)) < len(names) or len(names) > _MOST_PLANNED:
+            return None
+        if any(len(name) > _LONGEST_NAME or name != name.lower() for name in names):
+            return None
+        if len(self._plans) >= _MOST_PLANS:
+            self._plans.clear()
+        place = {name: index for index, name in enumerate(names)}
+        plan = self._plans[names] = _Plan(
+            itemgetter(*(place.get(name, len(names)) for name in _READ)),
+            tuple(index for index, name in enumerate(names) if self._hands_on(name)),
+            place.get(self._believed, -1),
+        )
+        return plan
 
     def _read_all(self, scope: Scope, headers: list[tuple[bytes, bytes]]) -> Arrival:
-        """Header by header. If each came once, the next request with these names is read by the plan."""
+        """Header by header."""
         found: dict[bytes, bytes] = {}
         forwards: list[int] = []
         hops: list[str] = []
-        prefetches: list[bytes] = []
-        prefetch = False
         for index, (name, value) in enumerate(headers):
-            kind = self._kind(name)
-            if kind is _FORWARDS:
+            low = name.lower()
+            if self._hands_on(name):
                 forwards.append(index)
-                if name.lower() == self._believed:
+                if low == self._believed:
                     hops.append(value.decode("latin-1"))
-            elif kind is _PREFETCH:
-                prefetches.append(name)
-                prefetch = prefetch or b"prefetch" in value.lower()
-            elif kind is _COOKIE and b"cookie" in found:
-                found[b"cookie"] += b"; " + value
-            elif kind:
-                found[name.lower()] = value
-        names = tuple(name for name, _ in headers)
-        if len(set(names)) == len(names) <= _MOST_PLANNED and all(
-            len(name) <= _LONGEST_NAME and name == name.lower() for name in names
-        ):
-            if len(self._plans) >= _MOST_PLANS:
-                self._plans.clear()
-            self._plans[names] = _Plan(tuple(forwards), bool(hops), tuple(prefetches))
-        return self._arrival(scope, found.get, found.get(b"cookie", b""), hops, forwards, prefetch)
+            elif low == b"cookie" and low in found:
+                found[low] += b"; " + value
+            else:
+                found[low] = value
+        return self._arrival(scope, tuple(found.get(name, b"") for name in _READ), hops, forwards)
 
     def _arrival(
-        self, scope: Scope, get: Callable[..., bytes], cookie: bytes, hops: list[str],
-        forwards: Sequence[int], prefetch: bool,
+        self, scope: Scope, read: tuple[bytes, ...], hops: list[str], forwards: Sequence[int]
     ) -> Arrival:  # fmt: skip
         client = scope.get("client")
         peer = client[0] if client else None
@@ -160,27 +200,15 @@ class Desk:
             address = find(peer, self._header, hops, self._trusted)
             if peer and len(self._proxies) < _MOST_PROXIES and parse(peer) in self._trusted:
                 self._proxies.add(peer)  # a proxy of ours; no visitor's address is ever remembered
+        host, agent, referrer, language, cookie = read[: len(_OFTEN)]
+        others = tuple.__new__(Others, read[len(_OFTEN) :])  # as `_make` does
         secure = scope.get("scheme", "http") in _SECURE
-        if not secure and (proto := get(b"x-forwarded-proto", b"")):
-            secure = proto.rpartition(b",")[2].strip().lower() == b"https" and self._trusts(peer)
+        if not secure and others.proto:
+            secure = others.proto.rpartition(b",")[2].strip().lower() == b"https" and self._trusts(peer)
         return Arrival(
-            get(b"host", b"").decode("latin-1"),
-            get(b"user-agent", b"").decode("latin-1"),
-            get(b"referer", b"").decode("latin-1"),
-            get(b"accept-language", b"").decode("latin-1"),
-            get(b"origin", b"").decode("latin-1"),
-            get(b"sec-fetch-site", b"").decode("latin-1"),
-            get(b"content-type", b"").decode("latin-1"),
-            get(b"authorization", b"").decode("latin-1"),
-            cookie.decode("latin-1"),
-            get(b"sec-gpc", b"").strip() == b"1",
-            get(b"dnt", b"").strip() == b"1",
-            prefetch,
-            get(b"sec-fetch-dest", b"") == b"empty",
-            address,
-            secure,
-            forwards,
-        )
+            host.decode("latin-1"), agent.decode("latin-1"), referrer.decode("latin-1"), language.decode("latin-1"),
+            cookie.decode("latin-1"), others, address, secure, forwards,
+        )  # fmt: skip
 
     def scrub(self, scope: Scope, arrival: Arrival) -> None:
         """Leave the truncated address where an address stands: client, and every forwarding header."""
@@ -196,7 +224,7 @@ class Desk:
     def scrub_blind(self, scope: Scope) -> None:
         """When reading failed: no address at all, so that a fault of ours shows nobody more than the rule would."""
         scope["client"] = (_NOWHERE, 0)
-        scope["headers"] = [pair for pair in scope["headers"] if self._kind(pair[0]) != _FORWARDS]
+        scope["headers"] = [pair for pair in scope["headers"] if not self._hands_on(pair[0])]
 
     def _trusts(self, peer: str | None) -> bool:
         if not peer:
@@ -206,14 +234,15 @@ class Desk:
     def _show(self, address: Packed | None) -> str:
         return self._text(truncate(address, self._prefixes)) if address and self._keep_address else _NOWHERE
 
-    def _kind(self, name: bytes) -> str:
-        kind = self._kinds.get(name)
-        if kind is None:
+    def _hands_on(self, name: bytes) -> bool:
+        """Is this a header by which proxies hand on an address?"""
+        known = self._forwarding.get(name)
+        if known is None:
             low = name.lower()
-            kind = _KINDS.get(low) or (_FORWARDS if low == self._believed or _names_an_address(low) else _NOTHING)
-            if len(self._kinds) < _MOST_NAMES and len(name) <= _LONGEST_NAME:
-                self._kinds[name] = kind
-        return kind
+            known = low not in _READ and (low == self._believed or _names_an_address(low))
+            if len(self._forwarding) < _MOST_NAMES and len(name) <= _LONGEST_NAME:
+                self._forwarding[name] = known
+        return known
 
 
 def _names_an_address(name: bytes) -> bool:

@@ -13,15 +13,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive
 
 from ..enrich.path import path_of
-from ..rule.consent import Consent
 from ..rule.errors import SpoolFull
-from ..rule.event import DropReason, Observation
+from ..rule.event import DropReason, Observation, Sender
 from .arrival import Arrival
 from .middleware import Edge
 from .recorder import Recorder
 from .wire import MAX_BODY, WireEvent, problem, read_events
 
-_TYPES = ("application/json", "text/plain")
+_TYPES = (b"application/json", b"text/plain")
 
 
 class PageEvents:
@@ -33,16 +32,10 @@ class PageEvents:
     async def take(self, arrival: Arrival, receive: Receive) -> Response | None:
         """One event or an array. `None` when all were kept or lawfully dropped; then they survive `kill -9`, and with
         EVENT_SYNC a power cut."""
-        began = time.perf_counter()
-        site = self._edge.site_of(arrival.host)
-        answer = await self._take(arrival, site, receive)
-        self._edge.recorder.books.time("event", time.perf_counter() - began)
-        return answer
-
-    async def _take(self, arrival: Arrival, site: str, receive: Receive) -> Response | None:
         edge, recorder = self._edge, self._edge.recorder
-        kind = arrival.content_type
-        if kind not in _TYPES and kind.partition(";")[0].strip().lower() not in _TYPES:
+        site = edge.site_of(arrival.host)
+        kind = arrival.others.content_type
+        if kind not in _TYPES and kind.partition(b";")[0].strip().lower() not in _TYPES:
             return problem(415, "Events are application/json or text/plain.")
         if wait := edge.limits.events.take(arrival.address, site):
             recorder.count_dropped(site, DropReason.RATE)
@@ -68,9 +61,11 @@ class PageEvents:
             recorder.count_dropped(site, DropReason.OWN_BROWSER, len(kept))
         elif kept:
             now = int(time.time() * 1000)
-            consent = edge.in_force(arrival, site, now=now)
-            host = arrival.host.partition(":")[0]
-            seen = [_observe(event, arrival, site, host, consent, now) for event in kept]
+            sender = Sender(
+                site, now, arrival.host.partition(":")[0], arrival.address, arrival.user_agent, arrival.language,
+                edge.in_force(arrival, site, now=now),
+            )  # fmt: skip
+            seen = [_observe(event, sender) for event in kept]
         return await keep(recorder, seen, [event.id for event in kept], len(events), wrong)
 
 
@@ -103,15 +98,10 @@ async def _body(receive: Receive) -> bytes | None:
     return body if len(body) <= MAX_BODY else None
 
 
-def _observe(event: WireEvent, arrival: Arrival, site: str, host: str, consent: Consent, now: int) -> Observation:
+def _observe(event: WireEvent, sender: Sender) -> Observation:
+    timings, view = event.timings, event.view
     return Observation(
-        site, event.type, now - event.age_ms, now, event.url, host, arrival.address, arrival.user_agent, event.referrer,
-        arrival.language, consent, True,
-        int(event.view, 16) if event.view else 0,
-        engaged_ms=event.engaged_ms,
-        scroll_pct=event.scroll_pct,
-        screen=event.screen or "",
-        timings=event.timings.kept() if event.timings else {},
-        name=event.name,
-        props=event.props,
+        sender, event.type, sender.received_at - event.age_ms, event.url, event.referrer, True,
+        int(view, 16) if view else 0, event.engaged_ms, event.scroll_pct, event.screen or "",
+        timings.kept() if timings else {}, event.name, event.props,
     )  # fmt: skip

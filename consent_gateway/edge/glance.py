@@ -30,8 +30,9 @@ def like(model: type[BaseModel], **methods: Any) -> Any:
         else:
             fields.append((name, kind, field.default))
     return msgspec.defstruct(
-        model.__name__, fields, namespace=methods, kw_only=True, frozen=True, forbid_unknown_fields=True
-    )
+        model.__name__, fields, namespace=methods, kw_only=True, frozen=True, forbid_unknown_fields=True,
+        omit_defaults=True,
+    )  # fmt: skip
 
 
 def _like(kind: Any) -> Any:
@@ -62,4 +63,4 @@ def _limited(kind: Any, metadata: Any) -> Any:
 
 
 def _kept(self: Any) -> dict[str, float]:
-    return {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not None}
+    return cast(dict[str, float], msgspec.to_builtins(self))  # without what is as if it were not sent

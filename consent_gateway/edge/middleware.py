@@ -22,7 +22,7 @@ from ..record.cookie import Cookies, read_kept
 from ..record.ledger import Ledger, SharedSync, Stops
 from ..record.own import OwnBrowser
 from ..rule.consent import UNKNOWN, Consent, Status
-from ..rule.event import DropReason, Observation
+from ..rule.event import DropReason, Observation, Sender
 from ..rule.page import PAGE_VIEW, page_type
 from ..rule.pseudonym import person
 from ..rule.purposes import BASES, LegalBasis
@@ -275,18 +275,16 @@ class _Visit:
                 edge.recorder.count_dropped(self._site, DropReason.RATE)
                 return
             query = scope["query_string"]
+            sender = Sender(
+                self._site, self._at, arrival.host.partition(":")[0], arrival.address, arrival.user_agent,
+                arrival.language, self.seen.consent,
+            )  # fmt: skip
             seen = Observation(
-                self._site,
+                sender,
                 kind,
                 self._at,
-                self._at,
                 f"http://{arrival.host}{self._path}" + (f"?{query.decode('latin-1')}" if query else ""),
-                host=arrival.host.partition(":")[0],
-                address=arrival.address,
-                user_agent=arrival.user_agent,
-                referrer=arrival.referrer,
-                language=arrival.language,
-                consent=self.seen.consent,
+                arrival.referrer,
                 view_id=self._view_id,
                 route=route_template(scope, self._root),
                 http_status=self._status,
@@ -312,7 +310,8 @@ def route_template(scope: Scope, root: str) -> str:
 
 def without_root(scope: Scope) -> str:
     """The path below the `root_path` that the server or a mount set."""
-    return below(scope["path"], scope.get("root_path", ""))
+    root = scope.get("root_path", "")
+    return below(scope["path"], root) if root else scope["path"]
 
 
 def below(path: str, root: str) -> str:

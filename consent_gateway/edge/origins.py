@@ -24,6 +24,7 @@ class Origins:
 
     def __init__(self, allowed: Iterable[str]) -> None:
         self._allowed = frozenset(origin.rstrip("/").lower() for origin in allowed)
+        self.any = bool(self._allowed)
 
     def refusal(self, arrival: Arrival) -> str:
         """Why this request can't be taken; empty when it can. A client that says nothing of itself is no browser."""

@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Sequence
 from concurrent.futures import Future
+from itertools import repeat
 from pathlib import Path
 
 import msgspec
@@ -78,7 +79,7 @@ class Recorder:
 
     def record_view(self, seen: Observation) -> None:
         """Judge and spool a page view. `SpoolFull` when that can't be: it is dropped."""
-        self.books.count(self._known(seen.site), "received")
+        self._count((seen,), "received")
         if self._closed or self.is_slow:
             self._hand_over(((seen,), ()))
         else:
@@ -89,7 +90,7 @@ class Recorder:
 
         When this returns, what was kept is in the kernel (with `sync`: on the disk). `SpoolFull` when it can't be.
         """
-        self._count([observation.site for observation in seen], "received")
+        self._count(seen, "received")
         if self._closed or self.is_slow:
             await asyncio.wrap_future(self._hand_over((seen, ids)))
         else:
@@ -113,7 +114,7 @@ class Recorder:
         try:
             return self._group.put(lot, len(lot[0]))
         except Overloaded:
-            self._count([observation.site for observation in lot[0]], f"dropped.{DropReason.OVERLOAD}")
+            self._count(lot[0], f"dropped.{DropReason.OVERLOAD}")
             raise SpoolFull("too many events wait for the disk, or the site is ending") from None
 
     def _keep_group(self, lots: list[Lot]) -> list[None]:
@@ -128,19 +129,16 @@ class Recorder:
     def _keep(self, lots: Sequence[Lot]) -> None:
         """Judge, and write what is left; all of a month at once."""
         today = self._ids_of_today(lots)
-        rule = self._lean if self._is_lean else self.rule
-        months: dict[str, list[tuple[bytes, str | None]]] = {}
-        sites: dict[str, list[str]] = {}
+        judge, encode = (self._lean if self._is_lean else self.rule).judging(), self._encode
+        months: dict[str, tuple[list[tuple[bytes, str | None]], list[Observation]]] = {}
         fresh: dict[int, int] = {}  # numbers of ids, and where they belong
-        encode, judge = self._encode, rule.judge
         for seen, ids in lots:
-            for index, observation in enumerate(seen):
-                event_id = ids[index] if ids else None
+            for observation, event_id in zip(seen, ids or repeat(None), strict=False):
                 if event_id and today is not None:
                     number = int(event_id, 16) or 1  # 0 is an empty place
                     place = today.place(number)
                     if place is None or number in fresh:
-                        self.books.count(self._known(observation.site), f"dropped.{DropReason.DUPLICATE}")
+                        self._count((observation,), f"dropped.{DropReason.DUPLICATE}")
                         continue
                     fresh[number] = place
                 try:
@@ -149,27 +147,29 @@ class Recorder:
                     self.faults.say(error)
                     event = DropReason.FAULT
                 if isinstance(event, DropReason):
-                    self.books.count(self._known(observation.site), f"dropped.{event}")
+                    self._count((observation,), f"dropped.{event}")
                     continue
-                at: str = event.at
-                month = at[:4] + at[5:7]
+                month = event.at[:7]
                 if month not in months:
-                    months[month], sites[month] = [], []
-                months[month].append((encode(event), event_id))
-                sites[month].append(observation.site)
-        for month, events in months.items():
+                    months[month] = [], []
+                events, kept = months[month]
+                events.append((encode(event), event_id))
+                kept.append(observation)
+        for month in list(months):
+            events, kept = months[month]
             began = time.monotonic()
             try:
-                self._writer.append(month, events, sync=self._sync)
+                self._writer.append(month[:4] + month[5:], events, sync=self._sync)
             except SpoolFull:
-                self._count([site for left in sites.values() for site in left], f"dropped.{DropReason.OVERLOAD}")
+                self._count([one for _, left in months.values() for one in left], f"dropped.{DropReason.OVERLOAD}")
                 raise
             finally:
                 ended = time.monotonic()
                 was_slow, self._was_slow = self._was_slow, ended - began > _SLOW_WRITE
                 if self._was_slow and was_slow:
                     self._slow_until = ended + _SLOW_SECONDS
-            self._count(sites.pop(month), "accepted")
+            del months[month]
+            self._count(kept, "accepted")
         if today is not None:
             today.add(fresh)
 
@@ -181,22 +181,21 @@ class Recorder:
         else:
             return None
         try:
-            return self._today(lots[-1][0][-1].received_at)
+            return self._today(lots[-1][0][-1].sender.received_at)
         except OSError as error:  # no memory for them: what is sent again later is better than what is kept twice
-            self._count([one.site for seen, _ in lots for one in seen], f"dropped.{DropReason.OVERLOAD}")
+            self._count([one for seen, _ in lots for one in seen], f"dropped.{DropReason.OVERLOAD}")
             raise SpoolFull(f"no memory for the ids of today: {error.strerror}") from error
 
     def _known(self, site: str) -> str:
         return site if site in self.rule.own_hosts else NO_SITE
 
-    def _count(self, sites: Sequence[str], term: str) -> None:
-        one = sites[0] if sites else ""
-        if (count := sites.count(one)) == len(sites):  # as nearly always
-            if count:
-                self.books.count(self._known(one), term, count)
+    def _count(self, seen: Sequence[Observation], term: str) -> None:
+        sender, known, count = seen[0].sender, self.rule.own_hosts, self.books.count
+        if len(seen) == 1 or all(one.sender is sender for one in seen):  # as nearly always
+            count(sender.site if sender.site in known else NO_SITE, term, len(seen))
             return
-        for site in set(sites):
-            self.books.count(self._known(site), term, sites.count(site))
+        for one in seen:
+            count(self._known(one.sender.site), term)
 
     def count_dropped(self, site: str, reason: DropReason, by: int = 1) -> None:
         """So many that never became an observation."""

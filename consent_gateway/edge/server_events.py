@@ -18,8 +18,8 @@ from starlette.responses import Response
 
 from ..enrich.path import scrub_segment, split_url
 from ..rule.address import parse
-from ..rule.event import DropReason, Observation
-from .arrival import Arrival
+from ..rule.event import DropReason, Observation, Sender
+from .arrival import Arrival, Others
 from .choices import TooLarge, read_body
 from .events import keep
 from .limits import EVENT_SECONDS, Limit
@@ -130,11 +130,9 @@ class ServerEvents:
         visitor = Arrival(
             host=host or arrival.host,
             user_agent=event.user_agent,
-            referrer=event.referrer,
             language=event.language,
             cookie=event.cookie,
-            gpc=event.gpc,
-            dnt=event.dnt,
+            others=Others(gpc=b"1" if event.gpc else b"", dnt=b"1" if event.dnt else b""),
             address=parse(event.address),
             secure=scheme == "https" if scheme else arrival.secure,
         )
@@ -148,18 +146,16 @@ class ServerEvents:
         if reason is not None:
             edge.recorder.count_dropped(site, reason)
             return None
+        sender = Sender(
+            site, now, visitor.host.partition(":")[0], visitor.address, visitor.user_agent, visitor.language,
+            edge.in_force(visitor, site, now=now),
+        )  # fmt: skip
         return Observation(
-            site,
+            sender,
             event.type,
             now if event.at is None else min(event.at, now),
-            now,
             event.url,
-            host=visitor.host.partition(":")[0],
-            address=visitor.address,
-            user_agent=visitor.user_agent,
-            referrer=visitor.referrer,
-            language=visitor.language,
-            consent=edge.in_force(visitor, site, now=now),
+            event.referrer,
             # the notice tells names and properties as what a page's script sends: where that needs consent, so do these
             from_device=bool(event.name or event.props),
             view_id=int(event.view or (event.id if event.type == "page_view" else "") or "0", 16),

@@ -97,20 +97,23 @@ class Books:
             at = self._slots.get((site, term))
             if at is None:
                 at = self._new_slot(site, term)
-            if at is None:
-                return
             self._counts[at] += by
 
     def time(self, what: str, seconds: float) -> None:
         """Count how long something of `TIMED` took."""
-        self.count(what, _TERM_OF[bisect_left(LATENCIES, seconds)])
-        self.count(what, "microseconds", int(seconds * 1_000_000))
+        with self._lock:
+            if process.pid != self._pid:
+                self._open()
+            slots, counts, bucket = self._slots, self._counts, _TERM_OF[bisect_left(LATENCIES, seconds)]
+            at, sum_at = slots.get((what, bucket)), slots.get((what, "microseconds"))
+            counts[self._new_slot(what, bucket) if at is None else at] += 1
+            counts[self._new_slot(what, "microseconds") if sum_at is None else sum_at] += int(seconds * 1_000_000)
 
-    def _new_slot(self, site: str, term: str) -> int | None:
+    def _new_slot(self, site: str, term: str) -> int:
         """A place for a key, as the number of its count in `_counts`; the books of hundreds of sites may be full, and
-        then it shares that of no site."""
-        if len(self._slots) >= _SLOTS:
-            return self._slots.get(("-", term))
+        then it shares that of no site, or the last one, which no key names."""
+        if len(self._slots) >= _SLOTS - 1:
+            return self._slots.get(("-", term), (_SLOTS - 1) * _SLOT // _COUNT.size)
         at = len(self._slots) * _SLOT
         key = f"{site}\0{term}".encode()[:_KEY_BYTES]
         self._map[at + _COUNT.size : at + _COUNT.size + len(key)] = key

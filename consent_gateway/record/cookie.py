@@ -70,6 +70,12 @@ class Cookies:
 
     def _values(self, header: str, secure: bool) -> list[str]:
         wanted = self.name(secure) + "="
+        at = header.find(wanted)
+        if at < 0:
+            return []
+        if (at == 0 or header[at - 2 : at] == "; ") and header.find(wanted, at + 1) < 0:  # as nearly always
+            end = header.find(";", at)
+            return [header[at + len(wanted) : end if end > 0 else None].strip().strip('"')]
         pairs = [part for part in map(str.strip, header.split(";")) if part.startswith(wanted)]
         return [pair[len(wanted) :].strip('"') for pair in pairs[:_MOST_COOKIES]]
 

@@ -20,7 +20,7 @@ from ..record.salts import RunSalts, destroy
 from ..record.spool import ROWS_A_SEGMENT, Spool, line
 from ..rule.columns import RETENTION_DAYS
 from ..rule.errors import SpoolFull
-from ..rule.event import DropReason, Event, Observation
+from ..rule.event import DropReason, Event, Observation, Sender
 from ..rule.privacy import Rule
 from ..rule.purposes import MEASUREMENT
 from .accesslog import page_type, parse_line, show
@@ -204,16 +204,15 @@ class Run:
         if kind is None:
             return DropReason.NOT_A_PAGE
         try:
+            received_at = self.now if self._keep_expired else min(said.at, self.now)
+            sender = Sender(self.site, received_at, address=said.address, user_agent=said.user_agent)
             return self._judge(
                 Observation(
-                    site=self.site,
-                    type=kind,
-                    at=said.at,
-                    received_at=self.now if self._keep_expired else min(said.at, self.now),
-                    url=said.target,
-                    address=said.address,
-                    user_agent=said.user_agent,
-                    referrer=said.referrer,
+                    sender,
+                    kind,
+                    said.at,
+                    said.target,
+                    said.referrer,
                     view_id=int.from_bytes(os.urandom(8), "big") or 1,
                     http_status=said.status,
                 )

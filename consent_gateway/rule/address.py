@@ -7,7 +7,7 @@ An address is handled as packed bytes (4 or 16) and never as an object that prin
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import ip_network
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
@@ -25,14 +25,24 @@ _SIX_TO_FOUR = bytes.fromhex("2002")  # 2002::/16, RFC 3056
 _TEREDO = bytes.fromhex("20010000")  # 2001::/32, RFC 4380
 
 
+Cut = tuple[int, int, bytes]  # whole bytes that are kept, the mask of the next one (0: all of it goes), zeros behind
+
+
+def _cut(bits: int, size: int) -> Cut:
+    whole, rest = bits >> 3, bits & 7
+    return whole, (0xFF00 >> rest) & 0xFF if rest else 0, bytes(size - whole - bool(rest))
+
+
 @dataclass(frozen=True, slots=True)
 class Prefixes:
     """How many bits of an address are kept, for each family."""
 
     v4: int = 24
     v6: int = 48
+    cuts: tuple[Cut, Cut] = field(init=False, repr=False, compare=False)  # of either family, worked out once
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "cuts", (_cut(self.v4, 4), _cut(self.v6, 16)))
         if not (8 <= self.v4 <= 24 and 16 <= self.v6 <= 48):
             raise ConfigError(
                 f"PREFIXES is /{self.v4} and /{self.v6}: allowed are /8 to /24 for IPv4, /16 to /48 for IPv6"
@@ -85,11 +95,10 @@ def unwrap(packed: Packed) -> Packed:
 
 def truncate(packed: Packed, prefixes: Prefixes) -> Packed:
     """The network of an (unwrapped) address: all bits behind the prefix are zero."""
-    bits = prefixes.v4 if len(packed) == 4 else prefixes.v6
-    size, whole, rest = len(packed), bits >> 3, bits & 7
-    if not rest:
-        return packed[:whole] + bytes(size - whole)
-    return packed[:whole] + bytes([packed[whole] & (0xFF00 >> rest) & 0xFF]) + bytes(size - whole - 1)
+    whole, mask, zeros = prefixes.cuts[0 if len(packed) == 4 else 1]
+    if mask:
+        return packed[:whole] + bytes([packed[whole] & mask]) + zeros
+    return packed[:whole] + zeros
 
 
 def to_text(packed: Packed) -> str:
@@ -97,14 +106,14 @@ def to_text(packed: Packed) -> str:
     return inet_ntop(AF_INET if len(packed) == 4 else AF_INET6, packed)
 
 
-def network_text(packed: Packed, prefixes: Prefixes) -> str:
-    """The network of an address, in CIDR notation."""
-    return _cidr(truncate(packed, prefixes), prefixes)
+def cidr(network: Packed, prefixes: Prefixes) -> str:
+    """A truncated address, in CIDR notation."""
+    return _cidr(network, prefixes.v4 if len(network) == 4 else prefixes.v6)
 
 
 @lru_cache(10_000)  # of networks, never of addresses
-def _cidr(network: Packed, prefixes: Prefixes) -> str:
-    return f"{to_text(network)}/{prefixes.v4 if len(network) == 4 else prefixes.v6}"
+def _cidr(network: Packed, bits: int) -> str:
+    return f"{to_text(network)}/{bits}"
 
 
 class Networks:

@@ -75,46 +75,56 @@ class Origin(NamedTuple):
     source: str = ""
 
 
-@dataclass(slots=True, repr=False)
-class Observation:
-    """What one request showed. Raw: never logged, written or sent, which is why it has no `repr` and no encoder.
+class _Raw:
+    """Not to be written in any way: no `repr`, no encoder, no copy."""
 
-    `at` and `received_at` are milliseconds since 1970 in UTC.
-    """
+    __slots__ = ()
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        raise TypeError("an observation stays in memory: it is neither pickled nor copied")
+
+
+@dataclass(slots=True, repr=False, eq=False)
+class Sender(_Raw):
+    """What all observations of one request have in common: whose they are. `received_at` is milliseconds since 1970 in
+    UTC, `host` the one that served it, whose own referrers are internal."""
 
     site: str
-    type: str
-    at: int
     received_at: int
-    url: str
-    host: str = ""  # that served it: its own referrers are internal
+    host: str = ""
     address: Packed | None = None
     user_agent: str = ""
-    referrer: str = ""
     language: str = ""
     consent: Consent = UNKNOWN
+
+
+@dataclass(slots=True, repr=False, eq=False)
+class Observation(_Raw):
+    """What one request showed. Raw: never logged, written or sent, which is why it has no `repr` and no encoder.
+
+    `at` is milliseconds since 1970 in UTC.
+    """
+
+    sender: Sender
+    type: str
+    at: int
+    url: str
+    referrer: str = ""
     from_device: bool = False  # True when the page's script sent it
     view_id: int = 0
-    route: str = ""
-    http_status: int = 0
-    server_ms: float = 0.0
     engaged_ms: int = 0
     scroll_pct: int = 0
     screen: str = ""
     timings: Mapping[str, float] = field(default_factory=dict)
     name: str = ""
     props: Mapping[str, str] = field(default_factory=dict)
-
-    def under(self, consent: Consent) -> Observation:
-        """The same, to be judged with another consent."""
-        values = {name: getattr(self, name) for name in self.__slots__}
-        return Observation(**values | {"consent": consent})
-
-    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
-        raise TypeError("an observation stays in memory: it is neither pickled nor copied")
+    route: str = ""
+    http_status: int = 0
+    server_ms: float = 0.0
 
 
-del Observation.__dataclass_fields__  # by these would msgspec, orjson, pydantic and `asdict` know how to encode it
+for _raw in (Sender, Observation):
+    del _raw.__dataclass_fields__  # by these would msgspec, orjson, pydantic and `asdict` know how to encode it
 
 OF_VISITOR = (
     "site", "consent", "purposes", "policy_version", "visitor", "network", "country", "region", "person",

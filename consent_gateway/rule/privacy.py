@@ -1,8 +1,9 @@
 """The privacy rule: the only way from an observation to an event.
 
 Pure: look-ups, keys and salts come in as arguments, and the look-ups of places are called with treated values
-only. The steps stand in `STEPS`, in order; `drop_…` may end the event with a reason, `put_…` fill columns. Whatever a
-step put, a column whose purpose is not permitted leaves empty: the register has the last word.
+only. First come the reasons to drop an event. Then steps fill columns, each in its order: `SENDER_STEPS` and
+`VISITOR_STEPS` what the events of one request have in common, `EVENT_STEPS` what each has of its own. Whatever a step
+put, a column whose purpose is not permitted leaves empty: the register has the last word.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from typing import Any, NamedTuple
 
 from . import address, pseudonym
 from .columns import BY_NAME, kept_under
-from .consent import Status
-from .event import OF_VISITOR, Agent, DropReason, Event, Observation, Origin, Page, Place
+from .consent import Consent, Status
+from .event import OF_VISITOR, Agent, DropReason, Event, Observation, Origin, Page, Place, Sender
 from .purposes import ACCOUNTABILITY, ANALYTICS, MEASUREMENT
 
 Row = dict[str, Any]
 
-_MOST_REMEMBERED = 10_000  # visitors
+_NOBODY: Row = {name: BY_NAME[name].empty for name in OF_VISITOR}
 _LANGUAGE = re.compile(r"\s*([A-Za-z]{2,3})(?:-([A-Za-z]{2}))?(?![A-Za-z0-9])")
 
 
@@ -57,91 +58,74 @@ class Rule:
     keep_address: bool = True  # False with ADDRESS_MODE=drop: neither network nor address nor visitor
     script_needs_consent: bool = False
     keep_ms: int = 0
-    _remembered: _Remembered = field(default_factory=lambda: _Remembered(), init=False, repr=False, compare=False)
 
     def judge(self, seen: Observation) -> Event | DropReason:
         """An event, or why there is none."""
-        reason = drop_not_permitted(self, seen)
-        if reason is not None:
-            return reason
-        consent = seen.consent.at_time(seen.at)
-        if consent is not seen.consent:
-            seen = seen.under(consent)
-        row: Row = {}
-        for step in STEPS:
-            reason = step(self, row, seen)
-            if reason is not None:
-                return reason
-        purposes = consent.in_force
-        kept = kept_for(purposes)
-        if not row.keys() <= kept:
-            row = {name: value for name, value in row.items() if name in kept}
-        return Event(*self._remembered.columns(self, seen), **row)
+        return self.judging()(seen)
 
-    def forget(self) -> None:
-        """Look everything up anew: what `look.place` knows has changed."""
-        self._remembered.forget()
+    def judging(self) -> Callable[[Observation], Event | DropReason]:
+        """Judges the events of some requests, one after the other. What those of one request have in common it works
+        out once, and knows until it is let go of: that is the address too, so nobody keeps it for longer."""
+        known: Common | None = None
 
+        def judge(seen: Observation) -> Event | DropReason:
+            nonlocal known
+            if self.script_needs_consent and not _may_be_sent(seen):
+                return DropReason.NOT_PERMITTED
+            if self.keep_ms and seen.sender.received_at - seen.at > self.keep_ms:
+                return DropReason.EXPIRED
+            common = known = _common(self, seen, known)
+            if common.reason is not None:
+                return common.reason
+            row = common.row.copy()
+            for put in EVENT_STEPS:
+                put(self, row, seen, common)
+            if not row.keys() <= common.kept:
+                row = {name: value for name, value in row.items() if name in common.kept}
+            return Event(*common.columns, **row)
 
-class Who(NamedTuple):
-    """What decides the columns that all events of a visitor have in common. It holds the network and no address, so it
-    may be remembered while the day's salt lives."""
-
-    site: str
-    network: address.Packed  # truncated; empty when no address may be kept
-    user_agent: str
-    language: str
-    status: str
-    purposes: tuple[str, ...]
-    consent_id: str
-    policy_version: str
+        return judge
 
 
-class _Remembered:
-    """The common columns of the visitors of one day: half of an event's price, and visitors come again. Gone with the
-    day's salt, or who was which pseudonym would be known for longer than the day."""
+class Common(NamedTuple):
+    """What the events of one sender have in common, under one consent on one day."""
 
-    def __init__(self) -> None:
-        self.forget()
-
-    def forget(self) -> None:
-        self._day: tuple[bytes, Callable[[Who], tuple[Any, ...]]] | None = None
-        self._last: tuple[Any, ...] = (None,) * 8
-
-    def columns(self, rule: Rule, seen: Observation) -> tuple[Any, ...]:
-        salt = rule.salt(seen.at)
-        network = address.truncate(seen.address, rule.prefixes) if seen.address and rule.keep_address else b""
-        # Each is one value: another thread never sees half of it. First: the event before, of the same request.
-        same, browser, language, consent, received_at, site, known, columns = self._last
-        if (
-            network == same and browser is seen.user_agent and consent is seen.consent and known is salt
-            and language is seen.language and received_at == seen.received_at and site is seen.site
-        ):  # fmt: skip
-            return columns  # type: ignore[no-any-return]
-        who = Who(
-            seen.site, network, seen.user_agent, seen.language, seen.consent.status.value, seen.consent.in_force,
-            seen.consent.consent_id, rule.policy_version(seen.received_at),
-        )  # fmt: skip
-        if salt is None:  # of a day that is over
-            columns = _columns(rule, who, None)
-        else:
-            day = self._day
-            if day is None or day[0] != salt:
-                day = self._day = salt, lru_cache(_MOST_REMEMBERED)(lambda who: _columns(rule, who, salt))
-            columns = day[1](who)
-        self._last = (
-            network, seen.user_agent, seen.language, seen.consent, seen.received_at, seen.site, salt, columns
-        )  # fmt: skip
-        return columns
+    sender: Sender
+    consent: Consent
+    salt: bytes | None
+    reason: DropReason | None  # why nothing of this sender is kept; then what follows is empty
+    own_hosts: frozenset[str]
+    kept: frozenset[str]  # names of the columns that may be filled
+    columns: tuple[Any, ...]  # the values of `OF_VISITOR`
+    row: Row  # and what else is common; never changed
 
 
-def _columns(rule: Rule, who: Who, salt: bytes | None) -> tuple[Any, ...]:
-    """The values of `OF_VISITOR`, in its order."""
+def _common(rule: Rule, seen: Observation, before: Common | None) -> Common:
+    sender, at = seen.sender, seen.at
+    consent, salt = sender.consent.at_time(at), rule.salt(at)
+    if before is not None and before.sender is sender and before.consent is consent and before.salt is salt:
+        return before
+    reason = _reason_to_drop(rule, sender, consent)
+    if reason is not None:
+        return Common(sender, consent, salt, reason, frozenset(), frozenset(), (), {})
+    own = rule.own_hosts[sender.site]
+    if sender.host not in own:
+        own = _with(own, sender.host)
     row: Row = {}
+    for put in SENDER_STEPS:
+        put(rule, row, sender, consent)
+    who: Row = _NOBODY.copy()
     for step in VISITOR_STEPS:
-        step(rule, row, who, salt)
-    kept = kept_for(who.purposes)
-    return tuple(row[name] if name in row and name in kept else BY_NAME[name].empty for name in OF_VISITOR)
+        step(rule, who, sender, consent, salt)
+    purposes = consent.in_force
+    for name in _left_empty(purposes):
+        who[name] = BY_NAME[name].empty
+    return Common(sender, consent, salt, None, own, kept_for(purposes), tuple(who.values()), row)
+
+
+@lru_cache(1000)
+def _with(own: frozenset[str], host: str) -> frozenset[str]:
+    return own | {host}
 
 
 @lru_cache(1000)
@@ -150,53 +134,70 @@ def kept_for(purposes: tuple[str, ...]) -> frozenset[str]:
     return kept_under(frozenset({ACCOUNTABILITY, *purposes}))
 
 
-def drop_not_permitted(rule: Rule, seen: Observation) -> DropReason | None:
-    """Before the steps, because here the consent counts that the event *arrived* with: the device was read when its
-    script sent it. What of an event from before the consent is kept, the steps decide without that consent."""
-    if seen.from_device and rule.script_needs_consent and not seen.consent.permits(ANALYTICS):
-        return DropReason.NOT_PERMITTED
-    return None
+@lru_cache(1000)
+def _left_empty(purposes: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in OF_VISITOR if name not in kept_for(purposes))
 
 
-def drop_unknown_site(rule: Rule, row: Row, seen: Observation) -> DropReason | None:
-    return None if seen.site in rule.own_hosts else DropReason.UNKNOWN_SITE
+def _may_be_sent(seen: Observation) -> bool:
+    """Here the consent counts that the event *arrived* with: the device was read when its script sent it. What of an
+    event from before the consent is kept, is decided without that consent."""
+    return not seen.from_device or seen.sender.consent.permits(ANALYTICS)
 
 
-def drop_expired(rule: Rule, row: Row, seen: Observation) -> DropReason | None:
-    return DropReason.EXPIRED if rule.keep_ms and seen.received_at - seen.at > rule.keep_ms else None
+def _reason_to_drop(rule: Rule, sender: Sender, consent: Consent) -> DropReason | None:
+    """Why nothing of this sender is kept: an objection leaves only what `analytics` permits, and an address that can't
+    be parsed can't be treated."""
+    if sender.site not in rule.own_hosts:
+        return DropReason.UNKNOWN_SITE
+    if consent.objection and not consent.permits(ANALYTICS):
+        return DropReason.OBJECTION
+    return DropReason.NO_ADDRESS if sender.address is None and rule.keep_address else None
 
 
-def drop_without_purpose(rule: Rule, row: Row, seen: Observation) -> DropReason | None:
-    """An objection leaves an event only what `analytics` permits; without that there is none."""
-    purposes = seen.consent.in_force
-    return None if MEASUREMENT in purposes or ANALYTICS in purposes else DropReason.OBJECTION
+def put_received(rule: Rule, row: Row, sender: Sender, consent: Consent) -> None:
+    row["received_at"] = when(sender.received_at)
 
 
-def drop_without_address(rule: Rule, row: Row, seen: Observation) -> DropReason | None:
-    """What can't be parsed can't be treated."""
-    return DropReason.NO_ADDRESS if seen.address is None and rule.keep_address else None
+def put_address(rule: Rule, row: Row, sender: Sender, consent: Consent) -> None:
+    """The address itself, only with consent, encrypted before it is anywhere."""
+    if sender.address is None or not rule.keep_address or not consent.permits(ANALYTICS):
+        return
+    text = address.to_text(sender.address)
+    row["city"] = rule.look.place(text).city
+    row["address"] = rule.encrypt(text, sender.received_at)
 
 
-def put_moment(rule: Rule, row: Row, seen: Observation) -> None:
+SENDER_STEPS = (put_received, put_address)
+
+
+def put_moment(rule: Rule, row: Row, seen: Observation, common: Common) -> None:
     row["type"] = seen.type
-    row["received_at"] = received_at = when(seen.received_at)
-    row["at"] = received_at if seen.at == seen.received_at else when(seen.at)
+    row["at"] = row["received_at"] if seen.at == common.sender.received_at else when(seen.at)
 
 
-def put_page(rule: Rule, row: Row, seen: Observation) -> None:
+def put_page(rule: Rule, row: Row, seen: Observation, common: Common) -> None:
     page = rule.look.page(seen.url)
-    row["path"], row["query"], row["route"] = page.path, page.query, seen.route
-    row["view_id"], row["http_status"], row["server_ms"] = seen.view_id, seen.http_status, seen.server_ms
-    own = rule.own_hosts[seen.site]
-    origin = rule.look.origin(seen.referrer, own if seen.host in own else own | {seen.host}, page.campaign)
-    row["referrer_host"], row["referrer_path"], row["channel"], row["source"] = origin
-    if page.campaign:
-        for name, value in page.campaign.items():
-            if name != "ref":
-                row[name] = value
+    campaign = page.campaign
+    row["path"], row["query"], row["view_id"] = page.path, page.query, seen.view_id
+    row["referrer_host"], row["referrer_path"], row["channel"], row["source"] = rule.look.origin(
+        seen.referrer, common.own_hosts, campaign
+    )
+    for name in campaign:
+        if name != "ref":
+            row[name] = campaign[name]
 
 
-def put_device(rule: Rule, row: Row, seen: Observation) -> None:
+def put_answer(rule: Rule, row: Row, seen: Observation, common: Common) -> None:
+    """What the server did, where it is the server that tells."""
+    if seen.route:
+        row["route"] = seen.route
+    if seen.http_status:
+        row["http_status"], row["server_ms"] = seen.http_status, seen.server_ms
+
+
+def put_device(rule: Rule, row: Row, seen: Observation, common: Common) -> None:
+    """What the page's script tells."""
     if not seen.from_device:
         return
     row["engaged_ms"], row["scroll_pct"] = seen.engaged_ms, seen.scroll_pct
@@ -207,54 +208,34 @@ def put_device(rule: Rule, row: Row, seen: Observation) -> None:
         row["props"] = {text(key): text(value) for key, value in seen.props.items()}
 
 
-def put_address(rule: Rule, row: Row, seen: Observation) -> None:
-    """The last step: the address itself, only with consent, encrypted before it is anywhere."""
-    if seen.address is None or not rule.keep_address or not seen.consent.permits(ANALYTICS):
+EVENT_STEPS = (put_moment, put_page, put_answer, put_device)
+
+
+def put_account(rule: Rule, who: Row, sender: Sender, consent: Consent, salt: bytes | None) -> None:
+    who["site"], who["consent"], who["purposes"] = sender.site, consent.status.value, consent.in_force
+    who["policy_version"] = rule.policy_version(sender.received_at)
+
+
+def put_network(rule: Rule, who: Row, sender: Sender, consent: Consent, salt: bytes | None) -> None:
+    if sender.address is None or not rule.keep_address:
         return
-    text = address.to_text(seen.address)
-    row["city"] = rule.look.place(text).city
-    row["address"] = rule.encrypt(text, seen.received_at)
-
-
-Step = Callable[[Rule, Row, Observation], DropReason | None]
-
-STEPS: tuple[Step, ...] = (
-    drop_unknown_site,
-    drop_expired,
-    drop_without_purpose,
-    drop_without_address,
-    put_moment,
-    put_page,
-    put_device,
-    put_address,
-)
-
-
-def put_account(rule: Rule, row: Row, who: Who, salt: bytes | None) -> None:
-    row["site"], row["consent"], row["purposes"] = who.site, who.status, who.purposes
-    row["policy_version"] = who.policy_version
-
-
-def put_network(rule: Rule, row: Row, who: Who, salt: bytes | None) -> None:
-    if not who.network:
-        return
-    network = address.network_text(who.network, rule.prefixes)
-    place = rule.look.place(network)
-    row["network"], row["country"], row["region"] = network, place.country, place.region
+    network = address.truncate(sender.address, rule.prefixes)
+    text = address.cidr(network, rule.prefixes)
+    place = rule.look.place(text)
+    who["network"], who["country"], who["region"] = text, place.country, place.region
     if salt is not None:
-        row["visitor"] = pseudonym.visitor(salt, who.site, who.network, who.user_agent)
+        who["visitor"] = pseudonym.visitor(salt, sender.site, network, sender.user_agent)
 
 
-def put_person(rule: Rule, row: Row, who: Who, salt: bytes | None) -> None:
-    if ANALYTICS in who.purposes:
-        row["person"] = pseudonym.person(rule.person_key, who.consent_id)
+def put_person(rule: Rule, who: Row, sender: Sender, consent: Consent, salt: bytes | None) -> None:
+    if consent.permits(ANALYTICS):
+        who["person"] = pseudonym.person(rule.person_key, consent.consent_id)
 
 
-def put_agent(rule: Rule, row: Row, who: Who, salt: bytes | None) -> None:
-    agent = rule.look.agent(who.user_agent)
-    row["browser"], row["browser_version"] = agent.browser, agent.browser_version
-    row["os"], row["os_version"], row["device"], row["bot"] = agent.os, agent.os_version, agent.device, agent.bot
-    row["language"] = language(who.language)
+def put_agent(rule: Rule, who: Row, sender: Sender, consent: Consent, salt: bytes | None) -> None:
+    agent = rule.look.agent(sender.user_agent)
+    who["browser"], who["browser_version"], who["os"], who["os_version"], who["device"], who["bot"] = agent
+    who["language"] = language(sender.language)
 
 
 VISITOR_STEPS = (put_account, put_network, put_person, put_agent)
@@ -282,6 +263,7 @@ def _second(seconds: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}"
 
 
+@lru_cache(1000)
 def language(accepted: str) -> str:
     """The first language of an `Accept-Language` header as `nl` or `nl-BE`; empty when there is none."""
     match = _LANGUAGE.match(accepted)

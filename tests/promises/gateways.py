@@ -82,7 +82,7 @@ def failing() -> ASGIApp:
         replace(owner, name, failing)
 
     def raw(seen: Any) -> str:
-        return f"{address.to_text(seen.address)} {seen.user_agent}"
+        return f"{address.to_text(seen.sender.address)} {seen.sender.user_agent}"
 
     def named(scope: Any, fault: bytes) -> str:
         return repr(scope) if (b"x-fault", fault) in scope["headers"] else ""
@@ -90,7 +90,7 @@ def failing() -> ASGIApp:
     fail_where(arrival.Desk, "read", lambda desk, scope: named(scope, b"read"))
     fail_where(arrival.Desk, "scrub", lambda desk, scope, seen: named(scope, b"scrub"))
     fail_where(cookie.Cookies, "read", lambda cookies, header, *_: header if "fault=cookies" in header else "")
-    fail_where(privacy.Rule, "judge", lambda rule, seen: raw(seen) if "fault-judge" in seen.user_agent else "")
+    fail_where(privacy, "_common", lambda rule, seen, before: raw(seen) if "fault-judge" in raw(seen) else "")
     fail_where(recorder.Recorder, "record", lambda of, seen, *_: raw(seen[0]) if "fault-rec" in raw(seen[0]) else "")
     fail_where(middleware, "page_type", lambda method, status, path, html: path if "fault-answer" in path else "")
     return watched()

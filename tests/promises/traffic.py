@@ -19,7 +19,7 @@ from urllib.parse import quote
 from consent_gateway.config.policy_file import load
 from consent_gateway.edge.arrival import _FORWARDING
 from consent_gateway.record.cookie import Cookies
-from consent_gateway.rule.address import Packed, Prefixes, network_text
+from consent_gateway.rule.address import Packed, Prefixes, cidr, truncate
 from consent_gateway.rule.consent import Consent, Status
 from tests.running import Answer, Site
 
@@ -202,11 +202,11 @@ class Visit:
     @property
     def shown(self) -> str:
         """All that the site and the log may see of the address."""
-        return network_text(self.packed, Prefixes()).partition("/")[0] if self.packed else "0.0.0.0"
+        return cidr(truncate(self.packed, Prefixes()), Prefixes()).partition("/")[0] if self.packed else "0.0.0.0"
 
     @property
     def network(self) -> str:
-        return network_text(self.packed, Prefixes()) if self.packed and self.standing.network else ""
+        return cidr(truncate(self.packed, Prefixes()), Prefixes()) if self.packed and self.standing.network else ""
 
     @property
     def headers(self) -> dict[str, str]:

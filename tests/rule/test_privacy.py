@@ -8,22 +8,26 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import gc
 import json
 import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import Any
 
 import msgspec
 import pydantic
 import pytest
+from hypothesis import given as given_
+from hypothesis import strategies as st
 
-from consent_gateway.rule import pseudonym
+from consent_gateway.rule import privacy, pseudonym
 from consent_gateway.rule.address import Prefixes, parse
 from consent_gateway.rule.columns import BY_NAME, COLUMNS, kept_under
 from consent_gateway.rule.consent import UNKNOWN, Consent, Status
-from consent_gateway.rule.event import Agent, DropReason, Event, Observation, Origin, Page, Place
-from consent_gateway.rule.privacy import STEPS, Lookups, Rule, language, when, without_purpose
+from consent_gateway.rule.event import Agent, DropReason, Event, Observation, Origin, Page, Place, Sender
+from consent_gateway.rule.privacy import Lookups, Rule, language, when, without_purpose
 from consent_gateway.rule.purposes import BUILT_IN
 
 DAY = 86_400_000
@@ -190,7 +194,9 @@ def visit(**changed: Any) -> Observation:
         "name": "signup",
         "props": {"plan": "pro"},
     }
-    return Observation(**values | changed)
+    values |= changed
+    sender = Sender(**{name: values.pop(name) for name in Sender.__slots__ if name in values})
+    return Observation(sender, **values)
 
 
 def settings_of(under: str) -> dict[str, Any]:
@@ -274,12 +280,19 @@ def test_a_campaign_value_that_is_not_in_the_register_goes_nowhere() -> None:
 
 
 def test_a_step_cannot_smuggle_a_column_past_the_register(monkeypatch: pytest.MonkeyPatch) -> None:
-    def put_too_much(rule: Rule, row: dict[str, Any], seen: Observation) -> None:
-        row |= {"address": ADDRESS, "city": "Ghent", "person": 7}
+    def put_too_much(rule: Rule, row: dict[str, Any], *of: Any) -> None:
+        row |= {"address": ADDRESS, "city": "Ghent"}
 
-    monkeypatch.setattr("consent_gateway.rule.privacy.STEPS", (*STEPS, put_too_much))
-    event = judge(visit())
-    assert (event.address, event.city, event.person) == ("", "", 0)
+    def put_a_person(rule: Rule, row: dict[str, Any], *of: Any) -> None:
+        row["person"] = 7
+
+    for steps in ("EVENT_STEPS", "SENDER_STEPS"):
+        with monkeypatch.context() as patch:
+            patch.setattr(privacy, steps, (*getattr(privacy, steps), put_too_much))
+            event = judge(visit())
+            assert (event.address, event.city) == ("", "")
+    monkeypatch.setattr(privacy, "VISITOR_STEPS", (*privacy.VISITOR_STEPS, put_a_person))
+    assert judge(visit()).person == 0
 
 
 # Each reason that the rule can give, by its name.
@@ -309,11 +322,11 @@ def test_drop_no_address() -> None:
     assert judge(visit(address=None)) is DropReason.NO_ADDRESS
 
 
-def test_the_steps_stand_in_order_and_say_by_name_what_they_may_do() -> None:
-    names = [step.__name__ for step in STEPS]
-    drops = [name for name in names if name.startswith("drop_")]
-    assert names[: len(drops)] == drops and all(name.startswith("put_") for name in names[len(drops) :])
-    assert names[-1] == "put_address"
+def test_the_address_comes_last_of_what_is_common() -> None:
+    """So that a step before it can't see it among the columns."""
+    steps = (*privacy.SENDER_STEPS, *privacy.VISITOR_STEPS, *privacy.EVENT_STEPS)
+    assert all(step.__name__.startswith("put_") for step in steps)
+    assert privacy.SENDER_STEPS[-1] is privacy.put_address
 
 
 # What the look-ups are told.
@@ -336,7 +349,7 @@ def test_look_ups_get_just_what_they_need() -> None:
     seen = visit()
     own = frozenset({"example.eu", "www.example.eu"})
     page = spies.page(seen.url)
-    assert spies.others[:3] == [seen.url, (seen.referrer, own, page.campaign), seen.user_agent]
+    assert spies.others[:3] == [seen.sender.user_agent, seen.url, (seen.referrer, own, page.campaign)]
     assert sorted(spies.texts) == ["plan", "pro", "signup"]
 
 
@@ -376,7 +389,7 @@ def test_judging_changes_nothing_and_gives_the_same_again() -> None:
     seen = visit(consent=CHOSE["accepted afterwards"])
     rule = Spies().rule()
     assert rule.judge(seen) == rule.judge(seen)
-    assert seen.consent is CHOSE["accepted afterwards"]
+    assert seen.sender.consent is CHOSE["accepted afterwards"]
 
 
 # What comes after: a stop that reaches a row in the spool.
@@ -440,8 +453,9 @@ ENCODERS: list[Callable[[Any], object]] = [
 
 @pytest.mark.parametrize("encode", ENCODERS, ids=lambda encode: f"{encode.__module__}.{encode.__name__}")
 def test_no_encoder_takes_an_observation(encode: Callable[[Any], object]) -> None:
-    with pytest.raises((TypeError, ValueError)):
-        encode(visit())
+    for raw in (visit(), visit().sender):
+        with pytest.raises((TypeError, ValueError)):
+            encode(raw)
     if encode not in (json.dumps, dict):
         encode(Control("shop"))  # the encoder does take what has fields: it refuses the observation itself
 
@@ -452,16 +466,17 @@ class Control:
 
 
 def test_an_observation_does_not_print_itself() -> None:
-    seen = visit()
-    for text in (repr(seen), str(seen), f"{seen}", repr([seen]), repr({"seen": seen})):
-        assert "example.eu" not in text and "113" not in text and "Observation object" in text
+    for seen, name in ((visit(), "Observation"), (visit().sender, "Sender")):
+        for text in (repr(seen), str(seen), f"{seen}", repr([seen]), repr({"seen": seen})):
+            assert "example.eu" not in text and "113" not in text and f"{name} object" in text
 
 
 def test_an_observation_takes_no_other_names() -> None:
     with pytest.raises(TypeError):
-        Observation("shop", "page_view", 1, 1, "/", ip="203.0.113.77")  # type: ignore[call-arg]
-    with pytest.raises(AttributeError):
-        visit().ip = "203.0.113.77"  # type: ignore[attr-defined]
+        Observation(Sender("shop", 1), "page_view", 1, "/", ip="203.0.113.77")  # type: ignore[call-arg]
+    for raw in (visit(), visit().sender):
+        with pytest.raises(AttributeError):
+            raw.ip = "203.0.113.77"  # type: ignore[union-attr]
 
 
 def test_neither_does_the_rule_show_its_key() -> None:
@@ -506,32 +521,48 @@ def test_language(accepted: str, kept: str) -> None:
     assert language(accepted) == kept
 
 
+moments = st.sampled_from([NOW - 2 * DAY, NOW - DAY, NOW - 5, NOW, NOW + 5])
+senders = st.builds(
+    lambda who, end, agent, received: (
+        visit(consent=CHOSE[who], address=parse(f"203.0.{end}.7"), user_agent=agent, received_at=received).sender
+    ),
+    st.sampled_from(sorted(CHOSE)),
+    st.integers(112, 114),
+    st.sampled_from(["Mozilla/5.0 Firefox/145", "Mozilla/5.0 Chrome/141"]),
+    moments,
+)
+
+
+@given_(st.lists(senders, min_size=1, max_size=3), st.lists(st.tuples(st.integers(0, 2), moments), max_size=8))
+def test_what_is_common_to_a_sender_is_never_anothers(senders: list[Sender], events: list[tuple[int, int]]) -> None:
+    """Judged one after the other, whoever came before, events are what each would be alone. A day has its own salt."""
+    rule = Spies().rule(salt=lambda at: b"%032d" % (at // DAY), keep_ms=2 * DAY)
+    judging = rule.judging()
+    for which, at in events:
+        seen = Observation(senders[which % len(senders)], "page_view", at, "https://www.example.eu/page", view_id=1)
+        assert judging(seen) == rule.judge(seen)
+
+
+def test_what_is_common_to_a_sender_is_looked_up_once() -> None:
+    spies = Spies()
+    seen = visit(consent=CHOSE["accepted analytics"])
+    judging = spies.rule().judging()
+    events = [judging(seen) for _ in range(3)]
+    assert events[0] == events[1] == events[2]
+    assert (spies.places, spies.encrypted) == ([ADDRESS, NETWORK], [ADDRESS])
+
+
 def test_no_address_is_remembered_once_an_event_is_judged() -> None:
-    """The rule remembers visitors by their network, for the price of it; what it holds has no address in any form."""
+    """What the rule knows of a sender ends with the judging; nothing of a process that has judged holds the address."""
     spies = Spies()
     rule = spies.rule()
-    for number in range(3):
-        for consent in (UNKNOWN, CHOSE["accepted analytics"]):
-            rule.judge(visit(address=parse(f"203.0.113.{77 + number}"), consent=consent))
-    held: list[Any] = []
-
-    def walk(one: Any) -> None:
-        held.append(one)
-        for inner in one if isinstance(one, (tuple, list)) else ():
-            walk(inner)
-
-    walk(rule._remembered._last)
-    assert bytes([203, 0, 113, 0]) in held, "the network is there, so an address would be seen"
-    clear = {form for end in (77, 78, 79) for form in (f"203.0.113.{end}", bytes([203, 0, 113, end]))}
-    assert not [one for one in held if isinstance(one, (str, bytes)) and one in clear]
-
-
-def test_another_days_salt_is_another_visitor_and_nothing_of_the_day_before_is_left() -> None:
-    salts = iter([b"a" * 32, b"a" * 32, b"b" * 32])
-    rule = dataclasses.replace(Spies().rule(), salt=lambda at: next(salts))
-    events: list[Any] = [rule.judge(visit()) for _ in range(3)]
-    assert events[0].visitor == events[1].visitor != events[2].visitor
-    remembered: Any = rule._remembered
-    assert remembered._day[0] == b"b" * 32
-    rule.forget()
-    assert remembered._day is None and b"b" * 32 not in remembered._last
+    addresses = [parse(f"203.0.113.{77 + number}") for number in range(3)]
+    senders = [visit(address=packed, consent=CHOSE["accepted analytics"]).sender for packed in addresses]
+    for sender in senders:
+        assert isinstance(rule.judge(Observation(sender, "page_view", NOW, "/")), Event)
+    gc.collect()
+    for sender in senders:
+        held_by = [one for one in gc.get_referrers(sender) if one is not senders and not isinstance(one, FrameType)]
+        assert held_by == []
+    caches = [one for one in vars(privacy).values() if hasattr(one, "cache_info")]
+    assert len(caches) >= 4, "those of words, moments and hosts; none is keyed by a sender"
