@@ -196,7 +196,6 @@ def make_rule(
     settings: Settings, keys: Keys, salt: Callable[[int], bytes | None], policy: Policy, geo: Geo | None = None
 ) -> Rule:
     """The privacy rule as settings and policy decide it, for one source of salts."""
-    in_force = InForce(policy)
     own: dict[str, set[str]] = {name: set() for name in settings.site_names}
     for host, name in settings.hosts.items():
         own[name].add(host.partition(":")[0])
@@ -212,7 +211,7 @@ def make_rule(
         salt=salt,
         encrypt=lru_cache(1)(keys.encrypt_address),  # the events of one request are of one address
         own_hosts={name: frozenset(hosts) for name, hosts in own.items()},
-        policy_version=lambda at: in_force(at).version,
+        policy_version=InForce(policy).version,
         prefixes=settings.PREFIXES,
         keep_address=settings.ADDRESS_MODE == "truncate",
         script_needs_consent=policy.script_needs_consent,

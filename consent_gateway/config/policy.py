@@ -363,20 +363,24 @@ class InForce:
         self._known: tuple[int, int, Terms, Policy] = (0, 0, Terms("", frozenset()), policy)  # never half of it
 
     def __call__(self, now: int) -> Terms:
-        return self._at(now)[2]
+        known = self._known
+        return (known if known[0] <= now < known[1] else self._at(now))[2]
+
+    def version(self, now: int) -> str:
+        """The name of the version in force then."""
+        return self(now).version
 
     def policy(self, now: int) -> Policy:
         """The policy as it is in force then."""
-        return self._at(now)[3]
+        known = self._known
+        return (known if known[0] <= now < known[1] else self._at(now))[3]
 
     def _at(self, now: int) -> tuple[int, int, Terms, Policy]:
-        known = self._known
-        if not known[0] <= now < known[1]:
-            policy = self._policy
-            version, now_so = policy.in_force(now), policy.as_of(now)
-            touched = {one.version: policy.touched_since(one.version, now) for one in policy.versions}
-            terms = Terms(version.version, now_so.asked, touched)
-            known = self._known = (version.effective_ms, policy.changes_at(now), terms, now_so)
+        policy = self._policy
+        version, now_so = policy.in_force(now), policy.as_of(now)
+        touched = {one.version: policy.touched_since(one.version, now) for one in policy.versions}
+        terms = Terms(version.version, now_so.asked, touched)
+        known = self._known = (version.effective_ms, policy.changes_at(now), terms, now_so)
         return known
 
 

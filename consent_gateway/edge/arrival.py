@@ -107,7 +107,8 @@ class Arrival:
         """Does the browser ask for a page to show it now? Not when it fetches one ahead, nor when a script of a page
         asks: if the address changes then, that is a view which the page's script counts."""
         others = self.others
-        return others.fetch_dest != b"empty" and not any(b"prefetch" in value.lower() for value in others[-4:])
+        ahead = others[-4:]
+        return others.fetch_dest != b"empty" and not (any(ahead) and any(b"prefetch" in one.lower() for one in ahead))
 
     @property
     def gpc(self) -> bool:

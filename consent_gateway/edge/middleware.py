@@ -133,24 +133,20 @@ class Edge:
 
     def is_excluded(self, path: str) -> bool:
         """Is this path (without a root path) one that the owner wants unmeasured?"""
-        return bool(self.settings.EXCLUDE_PATHS) and under(folded(path), self.settings.EXCLUDE_PATHS)
+        return bool(self.settings.EXCLUDE_PATHS) and under(path, self.settings.EXCLUDE_PATHS)
 
 
 def under(path: str, prefixes: tuple[str, ...]) -> bool:
-    """Is the path one of these, or below one? `/api` covers `/api` and `/api/x`, not `/apiary`."""
+    """Is the path one of these, or below one? `/api` covers `/api` and `/api/x`, not `/apiary`. `//a///b` is what a
+    careless link makes of `/a/b`."""
+    while "//" in path:
+        path = path.replace("//", "/")
     return path in prefixes or path.startswith(_below(prefixes))
 
 
 @lru_cache(16)
 def _below(prefixes: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(prefix.rstrip("/") + "/" for prefix in prefixes)
-
-
-def folded(path: str) -> str:
-    """`//a///b` is what a careless link makes of `/a/b`."""
-    while "//" in path:
-        path = path.replace("//", "/")
-    return path
 
 
 async def serve_site(edge: Edge, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
@@ -204,7 +200,7 @@ class _Visit:
         settings = edge.settings
         self.shown: Scope = scope
         if settings.SCRUB_SCOPE:
-            if settings.SCRUB_EXCEPT and under(folded(without_root(scope)), settings.SCRUB_EXCEPT):
+            if settings.SCRUB_EXCEPT and under(without_root(scope), settings.SCRUB_EXCEPT):
                 self.shown = dict(scope)  # the site's own basis; the server's log still sees the truncated address
             edge.desk.scrub(scope, arrival)
         scope["consent"] = self.shown["consent"] = self.seen

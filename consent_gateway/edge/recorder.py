@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 import traceback
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future
 from itertools import repeat
@@ -86,7 +87,8 @@ class Recorder:
             self._keep([((seen,), ())])
 
     async def record(self, seen: Sequence[Observation], ids: Sequence[str | None]) -> None:
-        """Judge and spool the events of one request. `ids` are theirs, for those that have one.
+        """Judge and spool the events of one request, of one sender or each of its own. `ids` are theirs, for those that
+        have one.
 
         When this returns, what was kept is in the kernel (with `sync`: on the disk). `SpoolFull` when it can't be.
         """
@@ -191,11 +193,11 @@ class Recorder:
 
     def _count(self, seen: Sequence[Observation], term: str) -> None:
         sender, known, count = seen[0].sender, self.rule.own_hosts, self.books.count
-        if len(seen) == 1 or all(one.sender is sender for one in seen):  # as nearly always
+        if seen[-1].sender is sender:  # one request's, which are of one sender or each of its own
             count(sender.site if sender.site in known else NO_SITE, term, len(seen))
             return
-        for one in seen:
-            count(self._known(one.sender.site), term)
+        for site, number in Counter(one.sender.site for one in seen).items():
+            count(self._known(site), term, number)
 
     def count_dropped(self, site: str, reason: DropReason, by: int = 1) -> None:
         """So many that never became an observation."""

@@ -66,15 +66,20 @@ class Rule:
     def judging(self) -> Callable[[Observation], Event | DropReason]:
         """Judges the events of some requests, one after the other. What those of one request have in common it works
         out once, and knows until it is let go of: that is the address too, so nobody keeps it for longer."""
-        known: Common | None = None
+        common: Common | None = None
+        first = last = 0
 
         def judge(seen: Observation) -> Event | DropReason:
-            nonlocal known
+            nonlocal common, first, last
+            at = seen.at
             if self.script_needs_consent and not _may_be_sent(seen):
                 return DropReason.NOT_PERMITTED
-            if self.keep_ms and seen.sender.received_at - seen.at > self.keep_ms:
+            if self.keep_ms and seen.sender.received_at - at > self.keep_ms:
                 return DropReason.EXPIRED
-            common = known = _common(self, seen, known)
+            if common is None or common.sender is not seen.sender or not first <= at <= last:
+                before, common = common, _common(self, seen, common)
+                # a consent counts from a moment, a salt for a day: both hold between two moments for which they do
+                first, last = (min(first, at), max(last, at)) if common is before else (at, at)
             if common.reason is not None:
                 return common.reason
             row = common.row.copy()
