@@ -18,10 +18,9 @@ _ALONE = """
 import sys, time
 sys.path.insert(0, sys.argv[2])
 from pathlib import Path
-from consent_gateway.store import client as store, forwarder, schema
+from consent_gateway.store import client as store, lines, schema
 client = store.connect("chdb://" + sys.argv[1])
 schema.apply(client)
-settings = getattr(forwarder, "_INSERT_SETTINGS", {})
 print("ready", flush=True)
 for line in sys.stdin:
     paths = [Path(text) for text in line.split("|")]
@@ -29,7 +28,7 @@ for line in sys.stdin:
     began = time.process_time()
     for path, block in zip(paths, blocks):
         token = {"insert_deduplication_token": path.name.strip()}
-        client.raw_insert("events", insert_block=block, fmt="JSONEachRow", settings=settings | token)
+        lines.insert_lines(client, "events", block, token, path.name)
     print(time.process_time() - began, flush=True)
 """
 _TABLE = """

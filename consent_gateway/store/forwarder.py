@@ -32,6 +32,7 @@ from .client import Failure, first_line
 from .days import Days
 from .held import Holder, table_of
 from .layout import SINGLE, Layout
+from .lines import insert_lines
 from .progress import Progress
 from .scrub import Scrubber
 from .sealer import Sealer
@@ -48,15 +49,6 @@ _TOKENS = 5  # of one batch, before we hold that the store swallows it
 _REFUSALS = 3  # of one batch for its content, before it is set aside
 # Codes with which ClickHouse says that the data, and not the moment, is wrong
 _BAD_CONTENT = {6, 25, 26, 27, 33, 38, 41, 53, 69, 70, 72, 117, 128, 130, 131, 321, 349, 376, 441, 467, 469, 691}
-
-_INSERT_SETTINGS = {
-    "input_format_skip_unknown_fields": 1,  # the check sum and the event's id
-    "input_format_allow_errors_num": 0,
-    "input_format_parallel_parsing": 0,  # one block, so one part: all rows or none
-    "max_insert_block_size": 1_000_000,
-    "min_insert_block_size_rows": 1_000_000,
-    "insert_deduplicate": 1,
-}
 
 
 class Swallowed(Exception):
@@ -256,9 +248,8 @@ class Forwarder:
         data = b"".join(batch.whole)
         for number in range(_TOKENS):
             token = f"{batch.name}.{number}" if number else batch.name
-            settings = _INSERT_SETTINGS | self._layout.insert_settings
-            settings |= {"insert_deduplication_token": token, "query_id": batch.name}
-            client.raw_insert(table, insert_block=data, fmt="JSONEachRow", settings=settings)
+            settings = self._layout.insert_settings | {"insert_deduplication_token": token}
+            insert_lines(client, table, data, settings, batch.name)
             if _count(client, batch, self._layout):
                 return
             log.warning("the store knows the token of batch %s and has no rows of it: sending it anew", batch.name)

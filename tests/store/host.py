@@ -281,7 +281,6 @@ def _round(folder: Path, dsn: str, kill_at: int | None) -> None:
 
         def connected() -> Client:
             client = connect()
-            around(client, "raw_insert")
             around(client, "command")
             return client
 
@@ -290,6 +289,7 @@ def _round(folder: Path, dsn: str, kill_at: int | None) -> None:
             for name in ("unlink", "rename", "replace"):
                 around(Path, name)
         around(module, "_count")
+        around(module, "insert_lines")
         host.forward()
         until("the scrub", lambda: not host.scrubber.due() or host.forward() or False)
 

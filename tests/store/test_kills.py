@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from contextlib import suppress
@@ -37,7 +38,7 @@ def check(reader: Host, folder: Path, scene: str, number: int) -> None:
 def test_the_forwarder_killed_after_every_step(scene: str, server: ClickHouseDouble, tmp_path: Path) -> None:
     steps = range(6, 13, 2) if scene == "scrub" else ()  # what comes before is the same in both
     places = json.loads(run(scene, tmp_path, server.dsn, *map(str, steps)).stdout)
-    assert {"replace", "raw_insert", "unlink"} <= set(places) if scene == "seal" else len(places) == len(steps)
+    assert {"replace", "insert_lines", "unlink"} <= set(places) if scene == "seal" else len(places) == len(steps)
     with Host(tmp_path / "reader", server.dsn) as reader:
         for number in steps or range(len(places) + 1):
             check(reader, tmp_path / str(number), scene, number)
@@ -47,7 +48,7 @@ def test_the_forwarder_and_its_embedded_engine_killed(tmp_path: Path) -> None:
     pytest.importorskip("chdb")
     steps = (11, 12)  # after the first insert
     places = json.loads(run("seal", tmp_path, "-", *map(str, steps)).stdout)
-    assert "raw_insert" in places
+    assert "insert_lines" in places
     for number in steps:
         with Host(tmp_path / str(number)) as host:
             check(host, host.data_dir, "seal", number)
@@ -109,13 +110,13 @@ def test_the_engine_killed_between_its_token_log_and_its_rename(tmp_path: Path) 
             host.connect().close()  # makes the table
             host.accept(*(event(number) for number in range(100)))
     run("forward", other, "-", strace=["strace", "-f", "-qq", "-e", "trace=/^rename", "-o", str(traced)])
-    calls = [text.split(maxsplit=1) for text in traced.read_text().splitlines() if "(" in text]
-    thread, call = next((pid, text) for pid, text in calls if "tmp_insert_" in text)
-    name = call.partition("(")[0]
-    own = [text for pid, text in calls if pid == thread and text.startswith(f"{name}(")]
-    inject = f"inject={name}:error=EIO:signal=KILL:when={own.index(call) + 1}"  # of this thread's calls
+    found = re.search(r'(rename\w*)\([^"]*"[^"]*(/tmp_insert_[^"]+)"', traced.read_text())
+    assert found, "the engine renames a part to make it one"
+    call, part = found.groups()
+    tables = [f"--trace-path={table}{part}" for table in (home / "store" / "store").glob("*/*")]
 
-    strace = ["strace", "-f", "-qq", "-e", f"trace={name}", "-e", inject, "-o", str(traced)]
+    inject = f"inject={call}:error=EIO:signal=KILL"
+    strace = ["strace", "-f", "-qq", "-e", f"trace={call}", "-e", inject, *tables, "-o", str(traced)]
     killed = run("forward", home, "-", strace=strace, check=False)
     assert killed.returncode != 0 and "tmp_insert_" in traced.read_text()
 
