@@ -1,8 +1,8 @@
 """One client for both engines: `clickhouse-connect`, whose embedded backend is chDB.
 
-The embedded engine writes each insert in clear through a temporary file, and `kill -9` leaves that file behind: it
-gets a private folder that is emptied at start. It also reads `./config.xml`: the back office works in a folder of
-its own.
+For the embedded engine the client writes what it inserts in clear into a temporary file first (but for events: see
+`lines`), and `kill -9` leaves that file behind: it gets a private folder that is emptied at start. The engine also
+reads `./config.xml`: the back office works in a folder of its own.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,20 +25,23 @@ _READ_AS = ", ".join(f"`{column.name}` {column.type.replace('LowCardinality(Stri
 
 
 def insert_lines(client: Client, table: str, lines: bytes, settings: Mapping[str, Any], query_id: str) -> None:
-    """Insert JSON lines with columns of the register. The embedded engine reads them from a file, as it does with any
-    insert, and takes half the time when it need not read them into the table's own types. A server could do so too
-    (`input()`), but the right to do it is another, and only a server can show which."""
+    """Insert JSON lines with columns of the register.
+
+    The embedded engine reads them from a file that is in memory only, and takes half the time when it need not read
+    them into the table's own types. A server could do so too (`input()`), but the right to do it is another, and only a
+    server can show which.
+    """
     settings = _SETTINGS | dict(settings)
     if not client.uri.startswith("chdb:"):
         client.raw_insert(table, insert_block=lines, fmt="JSONEachRow", settings=settings | {"query_id": query_id})
         return
-    with tempfile.NamedTemporaryFile(suffix=".lines") as file:  # in a folder that is emptied at start: see `client`
+    with open(os.memfd_create("lines"), "wb") as file:
         file.write(lines)
         file.flush()
         told = ", ".join(f"{name} = {_quoted(value)}" for name, value in (settings | _ONE_BLOCK).items())
         client.command(
             f"INSERT INTO {table} ({_NAMES}) SETTINGS {told} "
-            f"SELECT {_NAMES} FROM file({_quoted(file.name)}, 'JSONEachRow', {_quoted(_READ_AS)})"
+            f"SELECT {_NAMES} FROM file('/proc/self/fd/{file.fileno()}', 'JSONEachRow', {_quoted(_READ_AS)})"
         )
 
 
