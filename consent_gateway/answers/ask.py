@@ -6,7 +6,6 @@ here, small groups are folded, and the figures are worked out from the sums.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -162,6 +161,7 @@ def _step(step: str) -> tuple[str, str]:
 def counted(report: Report, question: Question, run: int) -> Query:
     """The query of a report's whole numbers by its keys, as they are kept for a day that is closed. The visits of the
     day are there, by that run."""
+    question = replace(question, interval=NOT_NEEDED)
     relations = _relations(report, question, [question.first], {question.first: run})
     columns = ", ".join([*key_columns(report), *(f"sum(facts.{count}) AS {count}" for count in report.counts)])
     by = ", ".join(key_columns(report))
@@ -170,11 +170,10 @@ def counted(report: Report, question: Question, run: int) -> Query:
 
 
 def uses_visits(report: Report, question: Question) -> bool:
-    """Does the answer need the visits of the days that are read? Only of whole days, of everybody but programs, they
+    """Does the answer need what visits did on the days that are read? Only of whole days, of everybody but programs, it
     may lie ready."""
     whole_days = not (question.bots or report.bots or report.live)
-    relations = Relations(report, question, [])
-    return whole_days and re.search(r"\b(visits|chosen) AS", relations.text()) is not None
+    return whole_days and Relations(report, question, []).uses_visits
 
 
 def _relations(report: Report, question: Question, days: list[date], visits: Runs) -> Relations:

@@ -1,24 +1,32 @@
-"""What a report's query reads: `rows`, the events that a question is about, and `visits`, made from them.
+"""What a report's query reads: relations that hold just what a question is about, so that a report's file is about its
+figures only. Each report names those that it needs:
 
-This is the one place that knows site, time, programs and filters, so that a report's file is about its figures only.
-Text that came from outside is in typed parameters; the SQL here is made from the closed list of dimensions.
-What a visit is, says `store.views`.
+- `rows`: events;
+- `visits`: visits, as `store.views` says what one is;
+- `views`: page views: a row says how many of one `path` and visitor they are (`views`), how many `told` of their use,
+  and what; of one view the largest counts;
+- `traffic`: the same without paths, and visits, together: a row says how many of either it is;
+- `acts`: events of the site's own, by `name`, and how often (`times`).
+
+This is the one place that knows site, time, programs and filters. All but `rows` lie ready in `day_visits`, for the
+days that have a run there; of other days, and where a filter asks what isn't there, they are made from the events. Text
+that came from outside is in typed parameters; the SQL here is made from the closed list of dimensions.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
 from ..rule.columns import NAMES
-from ..rule.errors import ConfigError
 from ..store.views import OF_ENTRY, OF_VISIT, OF_VISITOR, visits
-from .dimensions import PROPERTY, Level, find
+from .conditions import Condition, condition
+from .dimensions import Level
 from .question import Filter, Question
-from .reports import REPORTS, Key, Report
+from .reports import Key, Report
 
 Span = tuple[int, int]  # moments in milliseconds, the second one excluded
 
@@ -31,35 +39,16 @@ _BUCKETS = {
     "month": "toString(toStartOfMonth(toDate({at}, {{zone:String}})))",
     NOT_NEEDED: "''",
 }
-_TESTS = {
-    "=": "{column} = {{{value}:String}}",
-    "^": "startsWith({column}, {{{value}:String}})",
-    "~": "positionCaseInsensitiveUTF8({column}, {{{value}:String}}) > 0",
-}
 _MAKE = {"day", "visitor", "at", "view_id", "type", "path"}  # of an event, to work visits out
 _DERIVED = {"ended": "started + duration_ms AS ended", "duration_ms": "toUInt64(duration_ms) AS duration_ms"}
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """All filters of one dimension that are negated, or that are not: `test` holds for any of them, `on_key` says the
-    same of the report's key of that dimension."""
-
-    dimension: str
-    level: Level
-    test: str
-    negated: bool
-    on_key: str
-
-    @property
-    def sql(self) -> str:
-        return f"NOT ({self.test})" if self.negated else f"({self.test})"
+_OF_USE = ("told", "engaged_ms", "scroll_pct")
+_READY = {"path": "part != 'visit'", "event": "part = 'event'"}  # what can be asked of a visit's rows, and of which
 
 
 @dataclass
 class Relations:
-    """The `WITH` of a report's query, and its parameters. `spans` are the moments whose events are read. Visits are
-    read from `day_visits`, where `runs` of theirs are right, and worked out here for `others` (all, unless given)."""
+    """The `WITH` of a report's query, and its parameters. `spans` are the moments whose events are read. `runs` are
+    those of `day_visits` that are right; `others` the spans without one (all, unless given)."""
 
     report: Report
     question: Question
@@ -73,35 +62,51 @@ class Relations:
         self.parameters |= {
             "site": question.site, "zone": question.zone.key, "limit": question.limit, "now": question.now,
             "bots_from": int(only), "bots": int(only or question.bots), "visit_runs": list(self.runs),
+            "first_day": question.first, "last_day": question.last,
         }  # fmt: skip
         grouped = groupby(sorted(question.filters, key=_group), key=_group)
         self.conditions = [self._condition(name, negated, list(found)) for (name, negated), found in grouped]
+        self._words = set(_words(self.report.sql))
+        self._period_ = ["period"] if "period" in self._words else []
+        self._no_period = [f"'' AS {name}" for name in self._period_]  # of whole days it is not needed
+        self._named: dict[str, str] = {}
+        fine = "period" in self._words and question.interval != NOT_NEEDED
+        # do the rows of `day_visits` say of page views all that is asked? They know no moments, and of events the path
+        self._ready = bool(self.runs) and not fine and all(one.dimension == "path" for one in self._at("event"))
+        self._open = self.spans if self.others is None else self.others
+        self._read = self._open if self._ready else self.spans
 
     def text(self) -> str:
         """Only what the report's file names: what a query carries along for nothing costs more than its data."""
-        if self.report.ledger:
-            return f"WITH\nrecords AS ({self._records()})"
-        words = set(_words(self.report.sql))
-        parts: dict[str, str] = {}
-        if "rows" in words:
-            own = [*self._at("visitor"), *self._at("event")]
-            if self._at("visit", "happened"):
-                chosen = self._visits({"started", "ended"}, self._at("visit", "happened"), parts)
-                parts["chosen"] = chosen
-                every = self._events(words | {"at", "visitor"}, self.spans, own)
-                parts["rows"] = (  # what lies within a visit is of its day
-                    f"SELECT every.* FROM ({every}) AS every INNER JOIN chosen ON every.visitor = chosen.visitor "
-                    f"WHERE {_within('every', 'chosen')}"
-                )
-            else:
-                parts["rows"] = self._events(words, self.spans, own)
-        if "visits" in words:
-            parts["visits"] = self._visits(words, self._at("visit", "happened", "event"), parts)
-        return "WITH\n" + ",\n".join(f"{name} AS ({text})" for name, text in parts.items())
+        make = {
+            "records": self._records,
+            "rows": lambda: self._rows(self._words, self.spans),
+            "visits": lambda: _all(self._visits(self._words, self._at("visit", "happened", "event"))),
+            "views": lambda: _all(self._views(["path"], [name for name in _OF_USE if name in self._words])),
+            "traffic": lambda: _all(self._traffic()),
+            "acts": self._acts,
+        }
+        for name in dict.fromkeys(re.findall(r"\bFROM (\w+)", self.report.sql)):
+            if name in make:
+                made = make[name]()  # which may name another before
+                self._named[name] = made
+        return "WITH\n" + ",\n".join(f"{name} AS ({text})" for name, text in self._named.items())
+
+    @property
+    def uses_visits(self) -> bool:
+        """Does it read anything but events and records, or choose events by their visits?"""
+        read = re.findall(r"\bFROM (\w+)", self.report.sql)
+        return not {"visits", "views", "traffic", "acts"}.isdisjoint(read) or bool(
+            "rows" in read and self._at("visit", "happened")
+        )
 
     def on_keys(self) -> str:
         """A `WHERE` on the report's own keys. Of events it says nothing new, of closed days it is the filter."""
         return _where(f"{'NOT ' if one.negated else ''}({one.on_key})" for one in self.conditions if one.on_key)
+
+    def _condition(self, name: str, negated: bool, filters: list[Filter]) -> Condition:
+        keys = {} if self.report.whole else {key.dimension: column for key, column in named_keys(self.report)}
+        return condition(self.report, keys, name, filters, negated=negated, add=self._add)
 
     def _at(self, *levels: Level) -> list[Condition]:
         return [one for one in self.conditions if one.level in levels]
@@ -111,6 +116,148 @@ class Relations:
         columns = "action, status, supersedes, granted, language, toDate(at, {zone:String}) AS day"
         where = _where(["site = {site:String}", self._moments(self.spans)])
         return f"SELECT {columns}, {self._period('at')} AS period FROM consents FINAL{where}"
+
+    def _rows(self, words: set[str], spans: Sequence[Span], *conditions: str) -> str:
+        """Events, for which also further conditions hold."""
+        own = [*(one.sql for one in self._at("visitor", "event")), *conditions]
+        if not self._at("visit", "happened"):
+            return self._events(words, spans, own)
+        runs = self.runs if spans is self.spans else ()
+        chosen = self._name("chosen", _all(self._visits({"started", "ended"}, self._at("visit", "happened"), runs)))
+        every = self._events(words | {"at", "visitor"}, spans, own)
+        return (  # what lies within a visit is of its day
+            f"SELECT every.* FROM ({every}) AS every INNER JOIN {chosen} AS visit ON every.visitor = visit.visitor "
+            f"WHERE {_within('every', 'visit')}"
+        )
+
+    def _visits(self, words: set[str], conditions: Sequence[Condition], runs: Sequence[int] | None = None) -> list[str]:
+        """Visits for which the conditions hold: those that lie ready, and those that are made here. Only what somebody
+        names is carried along."""
+        plain = [*self._at("visitor"), *(one for one in conditions if one.level == "visit")]
+        holding = [one for one in conditions if one.level != "visit"]
+        names = [name for name in (*OF_VISIT, *OF_VISITOR, *OF_ENTRY) if name in words]
+        where, found = [one.sql for one in plain], []
+        runs = self.runs if runs is None else runs
+        if runs:
+            held = [self._held(one) for one in holding]
+            columns = [_DERIVED.get(name, name) for name in names]
+            found.append(self._from_ready([self._seen(columns, words)], "part = 'visit'", *where, *held))
+        if self._open or not runs:
+            carried = words | {"started", "ended"} | {word for one in plain for word in _words(one.test)}
+            of_visitor, of_entry = ([name for name in all if name in carried] for all in (OF_VISITOR, OF_ENTRY))
+            source = self._events(_MAKE | {*of_visitor, *of_entry}, self._open or self.spans, [])
+            made = visits(f"({source})", of_visitor=of_visitor, of_entry=of_entry, wanted=carried)
+            if holding:
+                known = self._name("known", f"SELECT * FROM ({made}){_where(where)}")
+                made = f"SELECT * FROM {known}"
+                where = [_holds(one, known, self._hits(one, self._open or self.spans)) for one in holding]
+            found.append(f"SELECT {self._seen(names, words)} FROM ({made}){_where(where)}")
+        return found
+
+    def _held(self, one: Condition) -> str:
+        """That a visit which lies ready holds such an event."""
+        if one.dimension in _READY:
+            ready = self._from_ready(["visitor", "started"], _READY[one.dimension], "visit_views > 0", one.says)
+            return f"(visitor, started) {'NOT ' if one.negated else ''}IN ({ready})"
+        known = self._from_ready(["visitor", "started", "started + duration_ms AS ended"], "part = 'visit'")
+        return _holds(one, f"({known})", self._hits(one, self.spans))
+
+    def _hits(self, one: Condition, spans: Sequence[Span]) -> str:
+        return self._events({"visitor", "at"}, spans, [f"({one.test})"])
+
+    def _apart(self) -> list[str]:
+        """What has to hold for rows of `day_visits` that are a part of a visit, or of none."""
+        held = [self._held(one) for one in self._at("happened")]
+        inside = ["visit_views > 0"] if self._at("visit", "happened") else []
+        return [*(one.sql for one in self._at("visitor", "visit", "event")), *inside, *held]
+
+    def _views(self, names: Sequence[str], used: Sequence[str]) -> list[str]:
+        """Page views, and what was told of their use: in the same row, or in one with no page view."""
+        found = []
+        if self._ready:
+            own = [f"if(part = 'page', {name}, 0) AS {name}" for name in used]
+            columns = ["day", *self._no_period, "visitor", *names, "views", *own]
+            some = "part IN ('outside', 'page', 'rest')"
+            found.append(self._from_ready(columns, some, "(part = 'page' OR views > 0)", *self._apart()))
+        if self._read or not found:
+            rows = self._rows({"day", "visitor", *self._period_, *names}, self._read, "type = 'page_view'")
+            columns = ["day", *self._period_, "visitor", *names, "1 AS views", *(f"0 AS {name}" for name in used)]
+            found.append(f"SELECT {', '.join(columns)} FROM ({rows})")
+        return [*found, *self._told(names, used)]
+
+    def _told(self, names: Sequence[str], used: Sequence[str]) -> list[str]:
+        """What was told in rows of their own: of one view the largest counts."""
+        if not used:
+            return []
+        found, keys = [], ["visitor", "view_id", *names]
+        if self._ready:
+            columns = ["day", *self._no_period, *keys, "engaged_ms", "scroll_pct"]
+            found.append(self._from_ready(columns, "part IN ('outside', 'rest')", "told > 0", *self._apart()))
+        if self._read or not found:
+            columns = ["day", *self._period_, *keys, "engaged_ms", "scroll_pct"]
+            rows = self._rows(set(columns), self._read, "type = 'engagement'")
+            found.append(f"SELECT {', '.join(columns)} FROM ({rows})")
+        least = [f"min(every.{name}) AS {name}" for name in self._period_]
+        most = ["1 AS told" if name == "told" else f"max(every.{name}) AS {name}" for name in used]
+        columns = ["day", *least, "visitor", *names, "0 AS views", *most]
+        return [f"SELECT {', '.join(columns)} FROM ({_all(found)}) AS every GROUP BY day, {', '.join(keys)}"]
+
+    def _traffic(self) -> list[str]:
+        names = [name for name in OF_VISITOR if name in self._words]
+        used = [name for name in _OF_USE if name in self._words]
+        counts = ["visit_views", "bounced", "duration_ms"]
+        asked = {word for one in self.conditions for word in _words(one.test)}
+        whole = self._ready and not self._open and not {"language", "path"} & (asked | set(names))
+        lead = ", ".join(["day", *self._period_, "visitor", *names])
+        found = []
+        if whole:  # a row a visit, and those page views that are in none. Not of languages: a visitor may have two
+            own = [f"if(part = 'visit', {name}, 0) AS {name}" for name in used]
+            columns = ["day", *self._no_period, "visitor", *names, "views", "part = 'visit' AS visits", *counts]
+            found.append(self._from_ready([*columns, *own], "part IN ('visit', 'outside')", *self._apart()))
+            views = self._told(names, used)
+        else:
+            words = {*names, *self._period_, *counts}
+            none = "".join(f", 0 AS {name}" for name in used)
+            found += [
+                f"SELECT {lead}, 0 AS views, 1 AS visits, {', '.join(counts)}{none} FROM ({one})"
+                for one in self._visits(words, self._at("visit", "happened", "event"))
+            ]
+            views = self._views(names, used)
+        more = "".join(f", {name}" for name in used)
+        return [*found, *(f"SELECT {lead}, views, 0, 0, 0, 0{more} FROM ({one})" for one in views)]
+
+    def _acts(self) -> str:
+        found = []
+        if self._ready:
+            columns = ["day", "visitor", "name", "views AS times"]
+            found.append(self._from_ready(columns, "part = 'event'", *self._apart()))
+        if self._read or not found:
+            rows = self._rows({"day", "visitor", "name"}, self._read, "type = 'custom'")
+            found.append(f"SELECT day, visitor, name, 1 AS times FROM ({rows})")
+        return _all(found)
+
+    def _from_ready(self, columns: Sequence[str], *conditions: str) -> str:
+        where = _where(
+            ["site = {site:String}", "day >= {first_day:Date}", "day <= {last_day:Date}",
+             "run IN {visit_runs:Array(UInt64)}", *conditions]
+        )  # fmt: skip
+        return f"SELECT {', '.join(columns)} FROM day_visits{where}"
+
+    def _seen(self, columns: Sequence[str], words: set[str]) -> str:
+        period = [f"{self._period('fromUnixTimestamp64Milli(started)')} AS period"] if "period" in words else []
+        return ", ".join(["day", "visitor", *columns, *period])
+
+    def _events(self, words: set[str], spans: Sequence[Span], conditions: Sequence[str]) -> str:
+        where = [
+            "site = {site:String}",
+            self._moments(spans),
+            "bot >= {bots_from:UInt8} AND bot <= {bots:UInt8}",
+            *conditions,
+        ]
+        columns = [name for name in NAMES if name in words]
+        columns += ["toDate(at, {zone:String}) AS day"] if "day" in words else []
+        columns += [f"{self._period('at')} AS period"] if "period" in words else []
+        return f"SELECT {', '.join(columns)} FROM events{_where(where)}"
 
     def _moments(self, spans: Sequence[Span]) -> str:
         """Spans, as a condition on `at`."""
@@ -123,84 +270,14 @@ class Relations:
             )
         return f"({' OR '.join(moments)})" if moments else "0"
 
-    def _events(self, words: set[str], spans: Sequence[Span], conditions: Sequence[Condition]) -> str:
-        where = [
-            "site = {site:String}",
-            self._moments(spans),
-            "bot >= {bots_from:UInt8} AND bot <= {bots:UInt8}",
-            *(one.sql for one in conditions),
-        ]
-        columns = [name for name in NAMES if name in words]
-        columns += ["toDate(at, {zone:String}) AS day"] if "day" in words else []
-        columns += [f"{self._period('at')} AS period"] if "period" in words else []
-        return f"SELECT {', '.join(columns)} FROM events{_where(where)}"
-
-    def _visits(self, words: set[str], conditions: Sequence[Condition], parts: dict[str, str]) -> str:
-        """Those visits for which the conditions hold. Only what somebody names is carried along. What they need
-        themselves is added to `parts`."""
-        plain = [*self._at("visitor"), *(one for one in conditions if one.level == "visit")]
-        holding = [one for one in conditions if one.level != "visit"]
-        words = words | ({"started", "ended"} if holding else set())
-        names = [name for name in OF_VISIT if name in words]
-        names += [name for name in (*OF_VISITOR, *OF_ENTRY) if name in words]
-        where = [one.sql for one in plain]
-        found = []
-        if self.runs:
-            columns = [_DERIVED.get(name, name) for name in names]
-            ready = ["site = {site:String}", "run IN {visit_runs:Array(UInt64)}", *where]
-            found.append(f"SELECT {self._seen(columns, words)} FROM day_visits{_where(ready)}")
-        others = self.spans if self.others is None else self.others
-        if others or not self.runs:
-            carried = words | {word for one in plain for word in _words(one.test)}
-            of_visitor, of_entry = ([name for name in all if name in carried] for all in (OF_VISITOR, OF_ENTRY))
-            source = self._events(_MAKE | {*of_visitor, *of_entry}, others, [])
-            made = visits(f"({source})", of_visitor=of_visitor, of_entry=of_entry, wanted=carried | {"started"})
-            found.append(f"SELECT {self._seen(names, words)} FROM ({made}){_where(where)}")
-        known = "\nUNION ALL\n".join(found)
-        if not holding:
-            return known
-        parts["known"] = known
-        tests = []
-        for one in holding:
-            hits = self._events({"visitor", "at"}, self.spans, [replace(one, negated=False)])
-            tests.append(
-                f"(visitor, started) {'NOT ' if one.negated else ''}IN (SELECT known.visitor, known.started FROM known "
-                f"INNER JOIN ({hits}) AS hit ON known.visitor = hit.visitor WHERE {_within('hit', 'known')})"
-            )
-        return f"SELECT * FROM known WHERE {' AND '.join(tests)}"
-
-    def _seen(self, columns: Sequence[str], words: set[str]) -> str:
-        period = [f"{self._period('fromUnixTimestamp64Milli(started)')} AS period"] if "period" in words else []
-        return ", ".join(["day", "visitor", *columns, *period])
-
     def _period(self, moment: str) -> str:
         return _BUCKETS[self.question.interval].format(at=moment)
 
-    def _condition(self, name: str, negated: bool, filters: list[Filter]) -> Condition:
-        dimension = find(name)
-        assert dimension is not None
-        keys = {} if self.report.whole else {key.dimension: column for key, column in named_keys(self.report)}
-        level, column, more = dimension.level, dimension.column, ""
-        if name in keys and level not in ("visitor", "event"):
-            level = "key"
-        elif level == "key":
-            raise ConfigError(f"{name!r} is a filter of {_reports_with(name)} only")
-        if self.report.ledger and level != "key":
-            raise ConfigError(
-                f"{self.report.name} comes from the ledger, which knows of no visitors: no filter {name!r}"
-            )
-        if name.startswith(PROPERTY):
-            key = self._add(name.removeprefix(PROPERTY))
-            column, more = f"props[{{{key}:String}}]", f" AND mapContains(props, {{{key}:String}})"
-        elif level == "happened":
-            more = " AND type = 'custom'"
-        values = [(one.operator, self._add(one.value)) for one in filters]
-
-        def any_of(column: str) -> str:
-            return " OR ".join(_TESTS[operator].format(column=column, value=value) for operator, value in values)
-
-        on_key = any_of(f"facts.{keys[name]}") if name in keys else ""
-        return Condition(name, level, f"({any_of(column)}){more}", negated, on_key)
+    def _name(self, name: str, text: str) -> str:
+        """What others call a relation."""
+        name = f"{name}{len(self._named)}"
+        self._named[name] = text
+        return name
 
     def _add(self, value: str | int) -> str:
         name = f"value{len(self.parameters)}"
@@ -218,10 +295,6 @@ def named_keys(report: Report) -> list[tuple[Key, str]]:
     return list(zip(report.keys, key_columns(report), strict=True))
 
 
-def _reports_with(dimension: str) -> str:
-    return " and ".join(name for name, one in REPORTS.items() if dimension in {key.dimension for key in one.keys})
-
-
 def _group(one: Filter) -> tuple[str, bool]:
     return one.dimension, one.negated
 
@@ -234,6 +307,18 @@ def _where(conditions: Iterable[str]) -> str:
 def _within(event: str, visit: str) -> str:
     moment = f"toUnixTimestamp64Milli({event}.at)"
     return f"{moment} >= {visit}.started AND {moment} <= {visit}.ended"
+
+
+def _holds(one: Condition, visits: str, hits: str) -> str:
+    """That one of these visits has a hit."""
+    return (
+        f"(visitor, started) {'NOT ' if one.negated else ''}IN (SELECT visit.visitor, visit.started FROM {visits} "
+        f"AS visit INNER JOIN ({hits}) AS hit ON visit.visitor = hit.visitor WHERE {_within('hit', 'visit')})"
+    )
+
+
+def _all(queries: Sequence[str]) -> str:
+    return "\nUNION ALL\n".join(queries)
 
 
 def _words(sql: str) -> list[str]:

@@ -29,7 +29,13 @@ class Migration:
     statements: Callable[[Layout], Iterable[str]]
 
 
-MIGRATIONS: tuple[Migration, ...] = ()
+def _drop_visits(layout: Layout) -> Iterable[str]:
+    """Its order changed. It is made anew, and its days with it."""
+    for name in dict.fromkeys(("day_visits", layout.local("day_visits"))):
+        yield f"DROP TABLE IF EXISTS {DATABASE}.{name}{layout.on_cluster} SYNC"
+
+
+MIGRATIONS: tuple[Migration, ...] = (Migration(2, "visits of days with their parts", _drop_visits),)
 
 
 def add_column(layout: Layout, tables: Sequence[str], definition: str) -> Iterable[str]:

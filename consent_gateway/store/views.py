@@ -8,7 +8,7 @@ wrote them, make a difference.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from hashlib import sha256
 
 from ..rule.columns import BY_NAME, COLUMNS
@@ -45,17 +45,21 @@ def visits(
     keys: Sequence[str] = ("day", "visitor"),
     of_visitor: Sequence[str] = (),
     of_entry: Sequence[str] = (),
+    of_hit: Sequence[str] = (),
+    more: Mapping[str, str] | None = None,
     wanted: Collection[str] | None = None,
 ) -> str:
     """A query with one row a visit: the keys, and of `OF_VISIT`, of the visitor and of the first page view what is
     asked for. `source` is a table with `day`. Where a visitor's events differ in what is of the visitor (two people of
-    one network and browser, but two languages) the least counts, so that it is the same in whatever order they lie."""
+    one network and browser, but two languages) the least counts, so that it is the same in whatever order they lie.
+    `more` is worked out of its signs, `visit`: tuples of
+    moment, `view_id`, kind (1 a page view, 2 an event of the site's own), `path` and the columns `of_hit`, in order."""
     named = ", ".join(keys)
     hit = ["toUnixTimestamp64Milli(at)", "view_id", "multiIf(type = 'page_view', 1, type = 'custom', 2, 0)", "path"]
-    hit += of_entry
+    hit += [*of_hit, *of_entry]
     visitor = "".join(f", min({column}) AS {column}" for column in of_visitor)
     carried = "".join(f", {column}" for column in of_visitor)
-    entry = "".join(f", views[1].{place} AS {column}" for place, column in enumerate(of_entry, 5))
+    entry = "".join(f", views[1].{place} AS {column}" for place, column in enumerate(of_entry, 5 + len(of_hit)))
     days = (
         f"SELECT {named}{visitor}, arraySort(groupArray(({', '.join(hit)}))) AS hits FROM {source} "
         f"WHERE visitor != 0 GROUP BY {named}"
@@ -66,9 +70,10 @@ def visits(
     )
     seen = (
         f"SELECT {named}{carried}, arrayFilter(hit -> hit.3 = 1, visit) AS views, visit.1 AS times, "
-        f"has(visit.3, 2) AS acted FROM ({cut})"
+        f"has(visit.3, 2) AS acted, visit FROM ({cut})"
     )
-    own = "".join(f", {sql} AS {name}" for name, sql in OF_VISIT.items() if wanted is None or name in wanted)
+    every = OF_VISIT | dict(more or {})
+    own = "".join(f", {sql} AS {name}" for name, sql in every.items() if wanted is None or name in wanted)
     return f"SELECT {named}{carried}{own}{entry} FROM ({seen}) WHERE notEmpty(views)"
 
 

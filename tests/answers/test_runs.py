@@ -36,7 +36,7 @@ def test_open_days_answer_from_passing_runs(shop: Shop) -> None:
             shop.check_as_asked(*values)
     assert len(shop.client.query("SELECT DISTINCT run FROM day_visits").result_rows) == 2
     assert shop.runs.of(shop.client, TOTALS, question(*BOTH, ("bots", "yes")))[1] == {}
-    assert shop.runs.of(shop.client, REPORTS["pages"], question(*BOTH))[1] == {}, "it needs no visits"
+    assert shop.runs.of(shop.client, REPORTS["errors"], question(*BOTH))[1] == {}, "it needs no visits"
 
 
 def test_a_passing_run_is_right_until_the_events_change(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

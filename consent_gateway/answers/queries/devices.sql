@@ -2,22 +2,10 @@
 SELECT
     day,
     toString(device) AS key,
-    uniqExactIf(visitor, visitor != 0) AS visitors,
-    0 AS visits,
-    count() AS page_views,
-    0 AS bounces,
-    0 AS duration_ms
-FROM rows
-WHERE type = 'page_view'
-GROUP BY day, key
-UNION ALL
-SELECT
-    day,
-    toString(device) AS key,
-    0,
-    count(),
-    0,
-    sum(bounced),
-    sum(duration_ms)
-FROM visits
+    uniqExactIf(visitor, visitor != 0 AND views > 0) AS visitors,
+    sum(visits) AS visits,
+    sum(views) AS page_views,
+    sum(bounced) AS bounces,
+    sum(duration_ms) AS duration_ms
+FROM traffic
 GROUP BY day, key

@@ -1,5 +1,4 @@
 -- events: the events of the site's own
-SELECT day, toString(name) AS key, uniqExactIf(visitor, visitor != 0) AS visitors, count() AS events
-FROM rows
-WHERE type = 'custom'
+SELECT day, toString(name) AS key, uniqExactIf(visitor, visitor != 0) AS visitors, sum(times) AS events
+FROM acts
 GROUP BY day, key

@@ -1,21 +1,11 @@
--- pages: page views; engaged time is cumulative, so of one view the largest counts
+-- pages: page views, and how they were used
 SELECT
     day,
     toString(path) AS key,
-    uniqExactIf(visitor, visitor != 0) AS visitors,
-    count() AS page_views,
-    0 AS engaged_ms,
-    0 AS engaged_views,
-    0 AS scroll_pct
-FROM rows
-WHERE type = 'page_view'
-GROUP BY day, key
-UNION ALL
-SELECT day, key, 0, 0, sum(engaged), count(), sum(scrolled)
-FROM (
-    SELECT day, toString(path) AS key, max(engaged_ms) AS engaged, max(scroll_pct) AS scrolled
-    FROM rows
-    WHERE type = 'engagement'
-    GROUP BY day, key, visitor, view_id
-)
+    uniqExactIf(visitor, visitor != 0 AND views > 0) AS visitors,
+    sum(views) AS page_views,
+    sum(engaged_ms) AS engaged_ms,
+    sum(told) AS engaged_views,
+    sum(scroll_pct) AS scroll_pct
+FROM views
 GROUP BY day, key
