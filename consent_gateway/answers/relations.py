@@ -67,8 +67,9 @@ class Relations:
         grouped = groupby(sorted(question.filters, key=_group), key=_group)
         self.conditions = [self._condition(name, negated, list(found)) for (name, negated), found in grouped]
         self._words = set(_words(self.report.sql))
-        self._period_ = ["period"] if "period" in self._words else []
-        self._no_period = [f"'' AS {name}" for name in self._period_]  # of whole days it is not needed
+        self._sources = list(dict.fromkeys(re.findall(r"\bFROM (\w+)", self.report.sql)))
+        self._periods = ["period"] if "period" in self._words else []
+        self._no_periods = [f"'' AS {name}" for name in self._periods]  # of whole days it is not needed
         self._named: dict[str, str] = {}
         fine = "period" in self._words and question.interval != NOT_NEEDED
         # do the rows of `day_visits` say of page views all that is asked? They know no moments, and of events the path
@@ -86,7 +87,7 @@ class Relations:
             "traffic": lambda: _all(self._traffic()),
             "acts": self._acts,
         }
-        for name in dict.fromkeys(re.findall(r"\bFROM (\w+)", self.report.sql)):
+        for name in self._sources:
             if name in make:
                 made = make[name]()  # which may name another before
                 self._named[name] = made
@@ -94,11 +95,9 @@ class Relations:
 
     @property
     def uses_visits(self) -> bool:
-        """Does it read anything but events and records, or choose events by their visits?"""
-        read = re.findall(r"\bFROM (\w+)", self.report.sql)
-        return not {"visits", "views", "traffic", "acts"}.isdisjoint(read) or bool(
-            "rows" in read and self._at("visit", "happened")
-        )
+        """Does it read what visits did, or choose by visits?"""
+        chosen = bool(self._at("visit", "happened"))
+        return any(name in ("visits", "views", "traffic", "acts") or chosen for name in self._sources)
 
     def on_keys(self) -> str:
         """A `WHERE` on the report's own keys. Of events it says nothing new, of closed days it is the filter."""
@@ -176,12 +175,12 @@ class Relations:
         found = []
         if self._ready:
             own = [f"if(part = 'page', {name}, 0) AS {name}" for name in used]
-            columns = ["day", *self._no_period, "visitor", *names, "views", *own]
+            columns = ["day", *self._no_periods, "visitor", *names, "views", *own]
             some = "part IN ('outside', 'page', 'rest')"
             found.append(self._from_ready(columns, some, "(part = 'page' OR views > 0)", *self._apart()))
         if self._read or not found:
-            rows = self._rows({"day", "visitor", *self._period_, *names}, self._read, "type = 'page_view'")
-            columns = ["day", *self._period_, "visitor", *names, "1 AS views", *(f"0 AS {name}" for name in used)]
+            rows = self._rows({"day", "visitor", *self._periods, *names}, self._read, "type = 'page_view'")
+            columns = ["day", *self._periods, "visitor", *names, "1 AS views", *(f"0 AS {name}" for name in used)]
             found.append(f"SELECT {', '.join(columns)} FROM ({rows})")
         return [*found, *self._told(names, used)]
 
@@ -191,13 +190,13 @@ class Relations:
             return []
         found, keys = [], ["visitor", "view_id", *names]
         if self._ready:
-            columns = ["day", *self._no_period, *keys, "engaged_ms", "scroll_pct"]
+            columns = ["day", *self._no_periods, *keys, "engaged_ms", "scroll_pct"]
             found.append(self._from_ready(columns, "part IN ('outside', 'rest')", "told > 0", *self._apart()))
         if self._read or not found:
-            columns = ["day", *self._period_, *keys, "engaged_ms", "scroll_pct"]
+            columns = ["day", *self._periods, *keys, "engaged_ms", "scroll_pct"]
             rows = self._rows(set(columns), self._read, "type = 'engagement'")
             found.append(f"SELECT {', '.join(columns)} FROM ({rows})")
-        least = [f"min(every.{name}) AS {name}" for name in self._period_]
+        least = [f"min(every.{name}) AS {name}" for name in self._periods]
         most = ["1 AS told" if name == "told" else f"max(every.{name}) AS {name}" for name in used]
         columns = ["day", *least, "visitor", *names, "0 AS views", *most]
         return [f"SELECT {', '.join(columns)} FROM ({_all(found)}) AS every GROUP BY day, {', '.join(keys)}"]
@@ -208,15 +207,15 @@ class Relations:
         counts = ["visit_views", "bounced", "duration_ms"]
         asked = {word for one in self.conditions for word in _words(one.test)}
         whole = self._ready and not self._open and not {"language", "path"} & (asked | set(names))
-        lead = ", ".join(["day", *self._period_, "visitor", *names])
+        lead = ", ".join(["day", *self._periods, "visitor", *names])
         found = []
         if whole:  # a row a visit, and those page views that are in none. Not of languages: a visitor may have two
             own = [f"if(part = 'visit', {name}, 0) AS {name}" for name in used]
-            columns = ["day", *self._no_period, "visitor", *names, "views", "part = 'visit' AS visits", *counts]
+            columns = ["day", *self._no_periods, "visitor", *names, "views", "part = 'visit' AS visits", *counts]
             found.append(self._from_ready([*columns, *own], "part IN ('visit', 'outside')", *self._apart()))
             views = self._told(names, used)
         else:
-            words = {*names, *self._period_, *counts}
+            words = {*names, *self._periods, *counts}
             none = "".join(f", 0 AS {name}" for name in used)
             found += [
                 f"SELECT {lead}, 0 AS views, 1 AS visits, {', '.join(counts)}{none} FROM ({one})"

@@ -19,10 +19,11 @@ from .layout import SINGLE, Layout
 VIEWS = ("page_views", "visits")  # none of their columns needs consent
 ROLE = "consent_gateway_analyst"
 SERVICE = "consent_gateway_service"
-# `CREATE OR REPLACE VIEW` drops one; a column's days, comment and type are `ALTER COLUMN`, the rows' days `ALTER TTL`
+# a migration drops a table, `CREATE OR REPLACE VIEW` a view; a column's days, comment and type are `ALTER COLUMN`, the
+# rows' days `ALTER TTL`
 _WORK = (
-    "SELECT", "INSERT", "CREATE DATABASE", "CREATE TABLE", "CREATE VIEW", "DROP VIEW", "ALTER COLUMN", "ALTER TTL",
-    "ALTER UPDATE", "ALTER DELETE", "TRUNCATE",
+    "SELECT", "INSERT", "CREATE DATABASE", "CREATE TABLE", "DROP TABLE", "CREATE VIEW", "DROP VIEW", "ALTER COLUMN",
+    "ALTER TTL", "ALTER UPDATE", "ALTER DELETE", "TRUNCATE",
 )  # fmt: skip
 _WATCHED = ("mutations", "parts", "detached_parts")  # of `system`: changes, what is there, what was set aside
 
