@@ -126,7 +126,7 @@ def facts(
     parts = [report.sql] if read else []
     if runs:
         relations.parameters |= {"report": report.file or report.name, "runs": runs, "first": days[0], "last": days[-1]}
-        parts.append(_closed(keys, report.counts))
+        parts.append(_closed(["0 AS key"] if by_day else keys, report.counts))
     where = relations.on_keys()
     if report.single:
         keys = []

@@ -54,7 +54,7 @@ def register() -> int:
 def _numbers(report: Report, question: Question, run: int) -> Query:
     """A report's rows of the table `days`."""
     query = counted(report, question, run)
-    keys = [*key_columns(report), "''", "''", "''"][:3]
+    keys = [*(f"toString({key})" for key in key_columns(report)), "''", "''", "''"][:3]
     numbers = ", ".join(f"toUInt64({count})" for count in report.counts)
     return Query(
         f"SELECT {{site:String}}, '{report.file or report.name}', {{day:Date}}, {{run:UInt64}}, {', '.join(keys)}, "

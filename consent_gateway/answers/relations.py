@@ -37,11 +37,12 @@ _BUCKETS = {
     "day": "toString(toDate({at}, {{zone:String}}))",
     "week": "toString(toMonday(toDate({at}, {{zone:String}})))",
     "month": "toString(toStartOfMonth(toDate({at}, {{zone:String}})))",
-    NOT_NEEDED: "''",
+    NOT_NEEDED: "0",
 }
 _MAKE = {"day", "visitor", "at", "view_id", "type", "path"}  # of an event, to work visits out
 _DERIVED = {"ended": "started + duration_ms AS ended", "duration_ms": "toUInt64(duration_ms) AS duration_ms"}
 _OF_USE = ("told", "engaged_ms", "scroll_pct")
+_OF_WHOLE = {"paths", "language"}  # of visits alone: a page view has its own language
 _READY = {"path": "part != 'visit'", "event": "part = 'event'"}  # what can be asked of a visit's rows, and of which
 
 
@@ -69,7 +70,7 @@ class Relations:
         self._words = set(_words(self.report.sql))
         self._sources = list(dict.fromkeys(re.findall(r"\bFROM (\w+)", self.report.sql)))
         self._periods = ["period"] if "period" in self._words else []
-        self._no_periods = [f"'' AS {name}" for name in self._periods]  # of whole days it is not needed
+        self._no_periods = [f"0 AS {name}" for name in self._periods]  # of whole days it is not needed
         self._named: dict[str, str] = {}
         fine = "period" in self._words and question.interval != NOT_NEEDED
         # do the rows of `day_visits` say of page views all that is asked? They know no moments, and of events the path
@@ -138,9 +139,15 @@ class Relations:
         where, found = [one.sql for one in plain], []
         runs = self.runs if runs is None else runs
         if runs:
-            held = [self._held(one) for one in holding]
-            columns = [_DERIVED.get(name, name) for name in names]
-            found.append(self._from_ready([self._seen(columns, words)], "part = 'visit'", *where, *held))
+            columns = [self._seen([_DERIVED.get(name, name) for name in names], words)]
+            asked = words | {word for one in plain for word in _words(one.test)}
+            if [(one.dimension, one.negated) for one in holding] == [("path", False)] and not asked & _OF_WHOLE:
+                # of some pages: their rows carry the visit, and lie together
+                of_pages = [_READY["path"], "visit_views > 0", *where, holding[0].says]
+                found.append(f"{self._from_ready(columns, *of_pages)} LIMIT 1 BY visitor, started")
+            else:
+                held = [self._held(one) for one in holding]
+                found.append(self._from_ready(columns, "part = 'visit'", *where, *held))
         if self._open or not runs:
             carried = words | {"started", "ended"} | {word for one in plain for word in _words(one.test)}
             of_visitor, of_entry = ([name for name in all if name in carried] for all in (OF_VISITOR, OF_ENTRY))
@@ -165,10 +172,14 @@ class Relations:
         return self._events({"visitor", "at"}, spans, [f"({one.test})"])
 
     def _apart(self) -> list[str]:
-        """What has to hold for rows of `day_visits` that are a part of a visit, or of none."""
+        """What has to hold for rows of `day_visits`."""
         held = [self._held(one) for one in self._at("happened")]
-        inside = ["visit_views > 0"] if self._at("visit", "happened") else []
-        return [*(one.sql for one in self._at("visitor", "visit", "event")), *inside, *held]
+        return [*(one.sql for one in self._at("visitor", "visit", "event")), *held]
+
+    @property
+    def _inside(self) -> list[str]:
+        """What is asked of visits, holds for nothing that is in none."""
+        return ["visit_views > 0"] if self._at("visit", "happened") else []
 
     def _views(self, names: Sequence[str], used: Sequence[str]) -> list[str]:
         """Page views, and what was told of their use: in the same row, or in one with no page view."""
@@ -177,28 +188,29 @@ class Relations:
             own = [f"if(part = 'page', {name}, 0) AS {name}" for name in used]
             columns = ["day", *self._no_periods, "visitor", *names, "views", *own]
             some = "part IN ('outside', 'page', 'rest')"
-            found.append(self._from_ready(columns, some, "(part = 'page' OR views > 0)", *self._apart()))
+            found.append(self._from_ready(columns, some, "(part = 'page' OR views > 0)", *self._inside, *self._apart()))
         if self._read or not found:
             rows = self._rows({"day", "visitor", *self._periods, *names}, self._read, "type = 'page_view'")
             columns = ["day", *self._periods, "visitor", *names, "1 AS views", *(f"0 AS {name}" for name in used)]
             found.append(f"SELECT {', '.join(columns)} FROM ({rows})")
         return [*found, *self._told(names, used)]
 
-    def _told(self, names: Sequence[str], used: Sequence[str]) -> list[str]:
-        """What was told in rows of their own: of one view the largest counts."""
+    def _told(self, names: Sequence[str], used: Sequence[str], *more: str) -> list[str]:
+        """What was told in rows of their own, each with `more` columns: of one view the largest counts."""
         if not used:
             return []
         found, keys = [], ["visitor", "view_id", *names]
         if self._ready:
+            some = "part IN ('outside', 'rest')"
             columns = ["day", *self._no_periods, *keys, "engaged_ms", "scroll_pct"]
-            found.append(self._from_ready(columns, "part IN ('outside', 'rest')", "told > 0", *self._apart()))
+            found.append(self._from_ready(columns, some, "told > 0", *self._inside, *self._apart()))
         if self._read or not found:
             columns = ["day", *self._periods, *keys, "engaged_ms", "scroll_pct"]
             rows = self._rows(set(columns), self._read, "type = 'engagement'")
             found.append(f"SELECT {', '.join(columns)} FROM ({rows})")
         least = [f"min(every.{name}) AS {name}" for name in self._periods]
         most = ["1 AS told" if name == "told" else f"max(every.{name}) AS {name}" for name in used]
-        columns = ["day", *least, "visitor", *names, "0 AS views", *most]
+        columns = ["day", *least, "visitor", *names, "0 AS views", *more, *most]
         return [f"SELECT {', '.join(columns)} FROM ({_all(found)}) AS every GROUP BY day, {', '.join(keys)}"]
 
     def _traffic(self) -> list[str]:
@@ -212,8 +224,9 @@ class Relations:
         if whole:  # a row a visit, and those page views that are in none. Not of languages: a visitor may have two
             own = [f"if(part = 'visit', {name}, 0) AS {name}" for name in used]
             columns = ["day", *self._no_periods, "visitor", *names, "views", "part = 'visit' AS visits", *counts]
-            found.append(self._from_ready([*columns, *own], "part IN ('visit', 'outside')", *self._apart()))
-            views = self._told(names, used)
+            some = "part = 'visit'" if self._inside else "part IN ('visit', 'outside')"
+            found.append(self._from_ready([*columns, *own], some, *self._apart()))
+            views = self._told(names, used, "0", "0", "0", "0")
         else:
             words = {*names, *self._periods, *counts}
             none = "".join(f", 0 AS {name}" for name in used)
@@ -221,15 +234,15 @@ class Relations:
                 f"SELECT {lead}, 0 AS views, 1 AS visits, {', '.join(counts)}{none} FROM ({one})"
                 for one in self._visits(words, self._at("visit", "happened", "event"))
             ]
-            views = self._views(names, used)
-        more = "".join(f", {name}" for name in used)
-        return [*found, *(f"SELECT {lead}, views, 0, 0, 0, 0{more} FROM ({one})" for one in views)]
+            more = "".join(f", {name}" for name in used)
+            views = [f"SELECT {lead}, views, 0, 0, 0, 0{more} FROM ({one})" for one in self._views(names, used)]
+        return [*found, *views]
 
     def _acts(self) -> str:
         found = []
         if self._ready:
             columns = ["day", "visitor", "name", "views AS times"]
-            found.append(self._from_ready(columns, "part = 'event'", *self._apart()))
+            found.append(self._from_ready(columns, "part = 'event'", *self._inside, *self._apart()))
         if self._read or not found:
             rows = self._rows({"day", "visitor", "name"}, self._read, "type = 'custom'")
             found.append(f"SELECT day, visitor, name, 1 AS times FROM ({rows})")

@@ -35,8 +35,8 @@ _OWN = {
     "started": ("Int64", "the first sign of the visit, in milliseconds since 1970"),
     "views": ("UInt32", "page views of the row; of an event how often it happened"),
     "visit_views": ("UInt32", "page views of the visit; 0 where it is none"),
-    "duration_ms": ("UInt32", "of a visit: milliseconds from the first to the last sign"),
-    "bounced": ("UInt8", "of a visit: one page view, and no event of the site's own"),
+    "duration_ms": ("UInt32", "milliseconds from its first to its last sign"),
+    "bounced": ("UInt8", "one page view, and no event of the site's own"),
     "entry_page": (_WORD, "the path of its first page view"),
     "exit_page": (_WORD, "the path of its last page view"),
     "paths": ("Array(String)", "of a visit: the paths of its page views, in order"),
@@ -108,12 +108,10 @@ _SEEN = (
     + f" FROM events WHERE {_OF_DAY} GROUP BY visitor, view_id, path, name, language, part, apart"
 )
 _OF_SEEN = ["path", "visitor", "views", "name", "told", "engaged_ms", "scroll_pct", *_VISITOR]
-_OF_WHOLE = ["started", "visit_views", "entry_page", "exit_page", *OF_ENTRY]
+_OF_WHOLE = ["started", "visit_views", "duration_ms", "bounced", "entry_page", "exit_page", *OF_ENTRY]
 _PARTS = {
     "part": "multiIf(seen.part = 'event' OR whole.visit_views > 0, seen.part, views > 0, 'outside', 'rest')",
     "view_id": "if(seen.part = 'page' AND whole.visit_views > 0, 0, seen.view_id)",
-    "duration_ms": "0",
-    "bounced": "0",
     "paths": "[]",
     **{name: f"seen.{name}" for name in _OF_SEEN},
     **{name: f"whole.{name}" for name in _OF_WHOLE},
