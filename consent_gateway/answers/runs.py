@@ -2,7 +2,7 @@
 
 A passing run is worked out when a question needs the visits of such a day, and used again by whatever is asked next (a
 page asks a dozen reports) as long as the table of events has the very same parts. So an answer is as exact as if each
-had worked the visits out itself; only on a day of hundreds of thousands of visits they may be some seconds behind.
+had worked the visits out itself; only on a day of more than a hundred thousand visits they may be some seconds behind.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .reports import Report
 
 MOST_OPEN = 3  # days with passing runs in one question; of more, the visits are worked out in the query
 KEPT_SECONDS = 300.0  # before the job that clears away what nobody reads comes to it
-MANY = 200_000  # visits of a day that take about a second to work out: they are used again for
+MANY = 100_000  # visits of a day that take more than a second to work out: they are used again for
 AGAIN_SECONDS = 10.0  # so long, though events came in
 
 

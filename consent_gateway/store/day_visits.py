@@ -74,12 +74,14 @@ _OF_DAY = (
     "AND at < fromUnixTimestamp64Milli({end:Int64}, 'UTC')"
 )
 _VISITOR = [name for name in OF_VISITOR if name != "bot"]
-_ALIKE = f"cityHash64(path, {', '.join(_VISITOR)})"
-# views whose events can't be one row: they say different things, or lie half an hour apart
+_ALIKE = f"cityHash64({', '.join(f'signs.{name}' for name in ('path', *_VISITOR))})"
+# Of a view without an oddity all events make one row, as they lie in one visit and say the same of their visitor and
+# page. All others are loose: what tells of them, or of no view, makes a row each.
 _LOOSE = (
-    f"SELECT visitor, view_id FROM events WHERE {_OF_DAY} AND visitor != 0 AND type IN ('page_view', 'engagement') "
-    "GROUP BY visitor, view_id HAVING toUnixTimestamp64Milli(max(at)) - toUnixTimestamp64Milli(min(at)) >= "
-    f"{SILENCE_MS} OR min({_ALIKE}) != max({_ALIKE})"
+    f"SELECT visitor, view_id FROM events AS signs WHERE {_OF_DAY} AND visitor != 0 "
+    "AND type IN ('page_view', 'engagement') GROUP BY visitor, view_id HAVING "
+    f"toUnixTimestamp64Milli(max(at)) - toUnixTimestamp64Milli(min(at)) >= {SILENCE_MS} "
+    f"OR min({_ALIKE}) != max({_ALIKE})"
 )
 _IS_LOOSE = f"(view_id = 0 OR (visitor, view_id) IN ({_LOOSE}))"
 _USES = "arraySort(hit -> (hit.2, hit.6), arrayFilter(hit -> hit.5 = 1, visit))"  # by view, the most engaged one last
@@ -101,11 +103,12 @@ VISITS = (
 _SEEN = (
     "SELECT visitor, view_id, path, name, language, "
     f"multiIf(type = 'custom', 'event', type = 'page_error' OR visitor = 0 OR {_IS_LOOSE}, 'rest', 'page') AS part, "
-    "if(part = 'page', 0, toUnixTimestamp64Milli(at)) AS apart, min(toUnixTimestamp64Milli(at)) AS at_ms, "
+    f"if(part = 'page', (0, 0), (toUnixTimestamp64Milli(at), {_ALIKE})) AS apart, "
+    "min(toUnixTimestamp64Milli(at)) AS at_ms, "
     "if(part = 'event', count(), countIf(type = 'page_view')) AS views, countIf(type = 'engagement') > 0 AS told, "
     "max(engaged_ms) AS engaged_ms, max(scroll_pct) AS scroll_pct, "
     + ", ".join(f"any({name}) AS {name}" for name in _VISITOR if name != "language")
-    + f" FROM events WHERE {_OF_DAY} GROUP BY visitor, view_id, path, name, language, part, apart"
+    + f" FROM events AS signs WHERE {_OF_DAY} GROUP BY visitor, view_id, path, name, language, part, apart"
 )
 _OF_SEEN = ["path", "visitor", "views", "name", "told", "engaged_ms", "scroll_pct", *_VISITOR]
 _OF_WHOLE = ["started", "visit_views", "duration_ms", "bounced", "entry_page", "exit_page", *OF_ENTRY]
