@@ -36,15 +36,15 @@ FAULTS = [
     ("status", {"status": 503}, 1),
     ("status", {"status": 429}, 1),
     ("status", {"status": 500}, 1),
-    ("hang", {"seconds": 1.5}, 1),
+    ("hang", {"seconds": 2.5}, 1),
     ("reset_before", {"times": 2}, 1),
     ("reset_before", {}, 0),  # the client tries again by itself
     ("reset_after", {"times": 2}, 1),
     ("reset_after", {}, 0),
     ("truncate", {"times": 2}, 1),
     ("delay", {"seconds": 0.3}, 0),
-    ("delay", {"seconds": 1.5}, 1),
-    ("late", {"seconds": 1.5, "times": 2}, 1),  # sent again while the two are still on their way
+    ("delay", {"seconds": 2.5}, 1),
+    ("late", {"seconds": 2.5, "times": 2}, 1),  # sent again while the two are still on their way
     ("lose_rows", {"times": 2}, 1),
 ]
 
@@ -53,7 +53,7 @@ FAULTS = [
 def test_a_fault_at_the_insert(
     kind: str, how: dict[str, float], failed: int, server: ClickHouseDouble, on_server: NewHost
 ) -> None:
-    host = on_server(timeout=1)
+    host = on_server(timeout=2 if how.get("seconds", 0) > 2 else 10)  # a busy machine must not look like a fault
     host.accept(*(event(number) for number in range(ROWS)))
     server.fault(kind, match="INSERT INTO events", **how)  # type: ignore[arg-type]
     assert drain(host) == failed
