@@ -187,8 +187,8 @@ class Relations:
         if self._ready:
             own = [f"if(part = 'page', {name}, 0) AS {name}" for name in used]
             columns = ["day", *self._no_periods, "visitor", *names, "views", *own]
-            some = "part IN ('outside', 'page', 'rest')"
-            found.append(self._from_ready(columns, some, "(part = 'page' OR views > 0)", *self._inside, *self._apart()))
+            some = "part IN ('page', 'rest')" if self._inside else "part IN ('outside', 'page', 'rest')"
+            found.append(self._from_ready(columns, some, "(part = 'page' OR views > 0)", *self._apart()))
         if self._read or not found:
             rows = self._rows({"day", "visitor", *self._periods, *names}, self._read, "type = 'page_view'")
             columns = ["day", *self._periods, "visitor", *names, "1 AS views", *(f"0 AS {name}" for name in used)]

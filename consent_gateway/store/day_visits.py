@@ -1,9 +1,9 @@
 """The table `day_visits`: the visits of a day, worked out once by one *run* and read by every report.
 
-A row is one *part*: a visit as a whole; a page view in it, with what it told of its use; an event of the site's own;
-and the rest, one event a row: what is in no visit, page errors, and what views told whose events don't lie together in
-one visit, so that of such a view the largest counts once. All rows of a visit carry what filters may ask of it: no
-filter of it needs a join, and rows lie by page, so that one of a page reads little.
+A row is one *part*: a visit as a whole; a page view in it, with what it told of its use; an event of the site's own; a
+page view outside of any visit; and the rest, an event a row: page errors, and what views told whose events don't lie
+together in one visit, so that of such a view the largest counts once. All rows of a visit carry what filters may ask
+of it, so that none needs a join, and rows lie by page, so that one of a page reads little.
 
 A run of a day that is closed stays (see `days`). A *passing* run is of a day that is not over, or open again: it is
 right as long as the events are what they were, lies in a partition of its own, and is dropped whole when the next one
