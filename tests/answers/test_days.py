@@ -19,7 +19,7 @@ from consent_gateway.store import schema
 from consent_gateway.store.days import Days, statements
 from consent_gateway.store.layout import Layout
 from tests.answers import plain, traffic
-from tests.answers.shop import BUSY, Shop
+from tests.answers.shop import BOTH, BUSY, Shop
 from tests.answers.test_reports import QUESTIONS, question
 
 CLOSED = [report for report in REPORTS.values() if report.closed]
@@ -63,10 +63,11 @@ def test_filters_read_what_lies_ready_of_closed_days(shop: Shop) -> None:
             assert found == plain.answer(name, shop.rows, asked, keys), (name, values)
 
     for values in QUESTIONS.values():
-        check(("totals", "pages"), *values)
-    for one in ("country=BE", "event=signup", "source=Google", "path^/b"):
-        check(("channels", "countries", "languages", "events"), ("filter", one))
-    check(("entry_pages", "goals", "overview"), ("filter", "path^/b"))
+        check(("totals", "pages"), *(BOTH if "from" not in dict(values) else ()), *values)
+    for one in ("country=BE", "country!=LU", "event=signup", "source=Google", "path^/b"):
+        check(("overview", "countries", "languages", "events"), *BOTH, ("filter", one))
+    check(("entry_pages", "channels", "goals", "exit_pages", "languages"), *BOTH, ("filter", "path^/t"))
+    check(("totals", "countries", "pages"), ("filter", "source!=Bing"))  # days without a run, too
 
 
 def odd_rows(shop: Shop) -> list[traffic.Row]:

@@ -1,5 +1,5 @@
 CREATE ROLE OR REPLACE consent_gateway_service;
-GRANT SELECT, INSERT, CREATE DATABASE, CREATE TABLE, CREATE VIEW, DROP VIEW, ALTER COLUMN, ALTER TTL, ALTER UPDATE, ALTER DELETE, TRUNCATE ON consent_gateway.* TO consent_gateway_service;
+GRANT SELECT, INSERT, CREATE DATABASE, CREATE TABLE, DROP TABLE, CREATE VIEW, DROP VIEW, ALTER COLUMN, ALTER TTL, ALTER UPDATE, ALTER DELETE, TRUNCATE ON consent_gateway.* TO consent_gateway_service;
 GRANT SELECT ON system.mutations TO consent_gateway_service;
 GRANT SELECT ON system.parts TO consent_gateway_service;
 GRANT SELECT ON system.detached_parts TO consent_gateway_service;
