@@ -47,7 +47,7 @@ while have < wanted:
     client.command("INSERT INTO consent_gateway.events"
                    " SELECT e.* REPLACE(cityHash64(e.visitor, n.number, %d) AS visitor,"
                    " concat('filled-', toString(n.number %% 100)) AS batch,"
-                   " e.at - toIntervalSecond(rand() %% 1000000) AS at)"
+                   " e.at - toIntervalSecond(rand() %% 1800) AS at)"
                    " FROM (SELECT * FROM consent_gateway.events LIMIT 10000) AS e CROSS JOIN numbers(%d) AS n"
                    % (have, times))
     have += times * 10_000
@@ -99,7 +99,7 @@ def in_table(installation: Installation) -> tuple[int, float]:
 
 
 def fill(installation: Installation, lines: Sequence[bytes], amount: int, home: Path) -> None:
-    """An installation with so many rows in its table, of many days."""
+    """An installation with so many rows in its table, of today: closing days is another work (see `queries.py`)."""
     installation.start_office()
     forwarded(installation, lines, 1, home)
     installation.stop_office()
