@@ -51,7 +51,7 @@ while have < wanted:
                    " FROM (SELECT * FROM consent_gateway.events LIMIT 10000) AS e CROSS JOIN numbers(%d) AS n"
                    % (have, times))
     have += times * 10_000
-client.command("OPTIMIZE TABLE consent_gateway.events")
+client.command("OPTIMIZE TABLE consent_gateway.events FINAL")
 """
 _numbers, _ids = iter(range(1, 1_000_000)), iter(range(1, 10**12))
 
