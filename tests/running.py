@@ -197,6 +197,7 @@ class Site:
             self._office.wait(_SECONDS)
             self._office = None
         self.wait_for("the back office to end", lambda: not holders(self.data_dir / "office.lock"))
+        self.wait_for("its engine to end", lambda: not holders(self.data_dir / "store" / "status"))
 
     # requests
 
