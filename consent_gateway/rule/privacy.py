@@ -24,6 +24,8 @@ from .purposes import ACCOUNTABILITY, ANALYTICS, MEASUREMENT
 Row = dict[str, Any]
 
 _NOBODY: Row = {name: BY_NAME[name].empty for name in OF_VISITOR}
+_LOOKED_AT = 40  # characters of an `Accept-Language`: what is remembered of anybody's words is short
+_LONGEST_HOST = 253  # RFC 1035
 _LANGUAGE = re.compile(r"\s*([A-Za-z]{2,3})(?:-([A-Za-z]{2}))?(?![A-Za-z0-9])")
 
 
@@ -114,7 +116,7 @@ def _common(rule: Rule, seen: Observation, before: Common | None) -> Common:
     if reason is not None:
         return Common(sender, consent, salt, reason, frozenset(), frozenset(), (), {})
     own = rule.own_hosts[sender.site]
-    if sender.host not in own:
+    if sender.host not in own and len(sender.host) <= _LONGEST_HOST:
         own = _with(own, sender.host)
     row: Row = {}
     for put in SENDER_STEPS:
@@ -268,9 +270,13 @@ def _second(seconds: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}"
 
 
-@lru_cache(1000)
 def language(accepted: str) -> str:
     """The first language of an `Accept-Language` header as `nl` or `nl-BE`; empty when there is none."""
+    return _language(accepted[:_LOOKED_AT])
+
+
+@lru_cache(1000)
+def _language(accepted: str) -> str:
     match = _LANGUAGE.match(accepted)
     if match is None:
         return ""

@@ -564,5 +564,21 @@ def test_no_address_is_remembered_once_an_event_is_judged() -> None:
     for sender in senders:
         held_by = [one for one in gc.get_referrers(sender) if one is not senders and not isinstance(one, FrameType)]
         assert held_by == []
-    caches = [one for one in vars(privacy).values() if hasattr(one, "cache_info")]
-    assert len(caches) >= 4, "those of words, moments and hosts; none is keyed by a sender"
+
+
+def test_what_is_remembered_of_headers_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The caches hold what anybody sends: so many entries, and each of them short."""
+    remembered: list[str] = []
+    for name in ("_language", "_with"):
+        cached: Any = getattr(privacy, name)
+        assert cached.cache_info().maxsize == 1000
+
+        def noting(*words: Any, cached: Any = cached) -> Any:
+            remembered.append(words[-1])
+            return cached(*words)
+
+        monkeypatch.setattr(privacy, name, noting)
+    long = "x" * 60_000
+    event: Any = judge(visit(language=f"nl-BE,{long}", host=long))
+    assert event.language == "nl-BE" and remembered and max(map(len, remembered)) <= 253
+    assert judge(visit(host="other.example")).language == "nl-BE" and "other.example" in remembered

@@ -78,8 +78,19 @@ def test_a_line_that_cant_be_read_keeps_all_out(new_host: NewHost, wrong: bytes)
 
 def test_no_file_of_lines_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They would stay behind in clear when the process is killed, beside a store that may be encrypted."""
-    monkeypatch.setattr(tempfile, "NamedTemporaryFile", None)
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    while_inserted: list[Path] = []
     with Host(tmp_path / "it's a folder*{1,2}?") as host:
         client = host.connect()
+        real = client.command
+
+        def command(statement: str, *arguments: Any, **options: Any) -> Any:
+            while_inserted.extend([folder, *folder.rglob("*")])
+            return real(statement, *arguments, **options)
+
+        monkeypatch.setattr(client, "command", command)
         insert_lines(client, "events", json.dumps(row(1)).encode(), {"insert_deduplication_token": "odd"}, "query-odd")
         assert client.query("SELECT count() FROM events").result_rows == [(1,)]
+    assert while_inserted == [folder], "it was looked at just then, and empty"
