@@ -19,7 +19,7 @@ import subprocess
 import sys
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPMessage
@@ -330,6 +330,31 @@ def wait_for(what: str, true: Callable[[], Any], seconds: float = _SECONDS) -> N
         if time.monotonic() >= until:
             raise TimeoutError(f"waited {seconds:.0f} s for {what}")
         time.sleep(0.02)
+
+
+def files_with(folder: Path, *texts: str | bytes) -> list[str]:
+    """The names of the files below a folder that hold one of these texts.
+
+    The engine and the office move and remove files while we look. What was moved could be missed under both of its
+    names, so whenever one is not where it was listed, we look again from the start.
+    """
+    wanted = [text.encode() if isinstance(text, str) else text for text in texts]
+    for _ in range(100):
+        try:
+            return [path.name for path in _below(folder) if any(text in path.read_bytes() for text in wanted)]
+        except FileNotFoundError:
+            time.sleep(0.02)
+    raise AssertionError(f"{folder} does not come to rest")
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """All regular files below it; FileNotFoundError when a folder has gone meanwhile."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _below(Path(entry.path))
+            elif entry.is_file(follow_symlinks=False):
+                yield Path(entry.path)
 
 
 def holders(lock: Path) -> list[int]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.running import Answer, Row, Site, wait_for
+from tests.running import Answer, Row, Site, files_with, wait_for
 
 pytestmark = pytest.mark.slow
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -112,8 +112,8 @@ def test_what_a_server_sends_passes_the_one_rule(run_site: Callable[..., Site]) 
     assert rows["alone"]["visitor"] == plain["visitor"] != "0"
     assert (rows["page"]["type"], rows["page"]["route"]) == ("page_view", "/orders/{id}/*")
     assert (rows["page"]["channel"], rows["page"]["path"]) == ("search", "/checkout")
-    everywhere = [path for folder in (site.home, site.memory_dir) for path in folder.rglob("*") if path.is_file()]
-    assert len(everywhere) > 20 and not [path for path in everywhere if b"203.0.113.77" in path.read_bytes()]
+    assert [files_with(folder, "203.0.113.77") for folder in (site.home, site.memory_dir)] == [[], []]
+    assert files_with(site.data_dir / "store", "three days ago"), "the scan finds what is there"
 
 
 def test_a_repeat_is_known_also_when_the_day_has_changed(run_site: Callable[..., Site]) -> None:

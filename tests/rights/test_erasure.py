@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
-from pathlib import Path
-
 import pytest
 
 from consent_gateway.record.ledger import Stop
@@ -14,6 +10,7 @@ from consent_gateway.rights.register import Right, RightsError
 from consent_gateway.rights.service import _MOST_OPEN
 from consent_gateway.rule.errors import StoreError
 from tests.rights.conftest import RightsHost
+from tests.running import files_with
 from tests.store.host import event, until
 
 ANN, BEN = 11, 12
@@ -23,17 +20,6 @@ EMPTY: dict[str, list[int]] = {"events": [], "held": []}
 
 def ask(host: RightsHost, person: int = ANN) -> int:
     return host.rights.ask(Right.ERASURE, site="shop", person=person, consent_id="c").number
-
-
-def files_with(folder: Path, text: str) -> list[str]:
-    """The files below a folder that hold this text; the engine may remove some while we look."""
-    found = []
-    for place, _, names in os.walk(folder):
-        for name in names:
-            with suppress(FileNotFoundError):
-                if text.encode() in (Path(place) / name).read_bytes():
-                    found.append(name)
-    return found
 
 
 def seal(host: RightsHost) -> None:

@@ -10,14 +10,10 @@ import pytest
 from consent_gateway.record.keys import Keys
 from consent_gateway.rule.errors import ConfigError
 from consent_gateway.store.disk import engine_config
-from tests.running import Site
+from tests.running import Site, files_with
 
 AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0"
 CANARY = "canary-path-that-is-found"
-
-
-def bytes_below(folder: Path) -> bytes:
-    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
 
 
 @pytest.mark.parametrize("encrypt", ["on", "off"])
@@ -33,14 +29,14 @@ def test_what_lies_on_the_disk(run_site: Callable[..., Site], encrypt: str) -> N
 
     assert pages() == [f"/page/{CANARY}"]
     site.stop()
-    found = CANARY.encode() in bytes_below(site.data_dir)
-    assert found == (encrypt == "off"), "without encryption the same scan finds it"
+    found = files_with(site.data_dir, CANARY)
+    assert bool(found) == (encrypt == "off"), "without encryption the same scan finds it"
     site.start()
     site.wait_for("the back office", site.office_answers)
     assert pages() == [f"/page/{CANARY}"]
     if encrypt == "on":
         key = (site.keys_dir / "store").read_bytes()
-        assert key.hex().encode() not in bytes_below(site.data_dir) and key not in bytes_below(site.data_dir)
+        assert files_with(site.data_dir, key, key.hex()) == []
         assert (site.keys_dir / "engine.xml").stat().st_mode & 0o077 == 0
 
 
