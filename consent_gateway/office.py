@@ -251,7 +251,10 @@ async def _away(request: Request, error: Exception) -> Response:
 
 
 def run(settings: Settings, *, until_workers_end: bool = True) -> bool:
-    """Be the back office until the last worker of the host has ended (or a signal comes). False when there is one."""
+    """Be the back office until the last worker of the host has ended (or a signal comes). False when there is one.
+
+    The lock stays ours until the process has ended, and with it the embedded engine: who gets it finds the store free.
+    """
     lock = line.Lock(settings.DATA_DIR, "office")
     if not lock.take():
         return False
@@ -295,7 +298,6 @@ def run(settings: Settings, *, until_workers_end: bool = True) -> bool:
             office.keeper.keep()
         except StoreError as error:
             log.warning("ended with events in the spool, they are sent at the next start: %s", error)
-        lock.free()
     return True
 
 

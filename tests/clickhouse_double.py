@@ -27,7 +27,6 @@ import importlib
 import io
 import json
 import os
-import random
 import re
 import shutil
 import socket
@@ -44,6 +43,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+
+from tests.running import ROOT, free_port
 
 HOST = "127.0.0.1"
 KINDS = {
@@ -480,7 +481,7 @@ class ClickHouseDouble:
     def __init__(self, data: Path, port: int = 0, cluster: str = "") -> None:
         self.data = data
         self.cluster = cluster
-        self.port = port or _free_port()
+        self.port = port or free_port()
         self.control = 0
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -492,9 +493,19 @@ class ClickHouseDouble:
         if self.process:
             return
         self.data.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-P", __file__, "--port", str(self.port), "--data", str(self.data), "--follow-stdin"]
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            __name__,
+            "--port",
+            str(self.port),
+            "--data",
+            str(self.data),
+            "--follow-stdin",
+        ]
         command += ["--cluster", self.cluster] if self.cluster else []
-        environment, pipe = {**os.environ, "TZ": "UTC"}, subprocess.PIPE
+        environment, pipe = {**os.environ, "TZ": "UTC", "PYTHONPATH": str(ROOT)}, subprocess.PIPE
         with open(self.data / "double.log", "ab") as log:
             self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=log, env=environment)
         assert self.process.stdout is not None
@@ -559,15 +570,6 @@ class ClickHouseDouble:
                 raise ValueError(response.read().decode().strip())
         finally:
             connection.close()
-
-
-def _free_port() -> int:
-    """A port below those that the kernel gives to outgoing connections, which could take it while we are down."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind((HOST, port))
-            return port
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -330,6 +331,15 @@ def wait_for(what: str, true: Callable[[], Any], seconds: float = _SECONDS) -> N
         if time.monotonic() >= until:
             raise TimeoutError(f"waited {seconds:.0f} s for {what}")
         time.sleep(0.02)
+
+
+def free_port() -> int:
+    """A port below those that the kernel gives to outgoing connections, which could take it before its server does."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def files_with(folder: Path, *texts: str | bytes) -> list[str]:

@@ -8,8 +8,7 @@ import subprocess
 import sys
 from typing import Any
 
-from tests.beside.nginx import free_port
-from tests.running import Site
+from tests.running import Site, free_port
 
 COMMAND = ["-c", "from consent_gateway.cli import app; app()"]
 

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Self
 
-from tests.running import ROOT, Site, _end_with_parent, wait_for
+from tests.running import ROOT, Site, _end_with_parent, free_port, wait_for
 
 # what follows the example's own server block, where the site behind is made of files
 FILES = """
@@ -20,12 +20,6 @@ FILES = """
         access_log off;
     }}
 """
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 class Nginx(Site):

@@ -6,7 +6,6 @@ A command that starts a server runs in the background, and ends the one before i
 from __future__ import annotations
 
 import re
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.deployed import clone, dependencies, environment, pth
-from tests.running import ROOT
+from tests.running import ROOT, free_port
 
 MARK = "=== block "
 _PTH = f".venv/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages/deps.pth"
@@ -58,13 +57,6 @@ def script(deps: Path) -> str:
         else:
             assert kind == "text", kind
     return "".join(parts)
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
 
 
 @pytest.mark.slow

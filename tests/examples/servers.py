@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
-import socket
 from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-from tests.running import ROOT, Answer, Site
+from tests.running import ROOT, Answer, Site, free_port
 
 EXAMPLES = ROOT / "examples"
 # one server each for most, so that they all see two; {port}, {app} and {root} are filled in
@@ -35,18 +34,7 @@ class Example(Site):
         self.environment["PYTHONHASHSEED"] = "0"  # werkzeug lists methods in the order of a set
 
     def start(self) -> None:
-        for tries_left in (2, 1, 0):
-            try:
-                self._start_on_a_free_port()
-                return
-            except AssertionError as error:  # between our look and its start somebody else may take the port
-                if not tries_left or "in use" not in str(error):
-                    raise
-
-    def _start_on_a_free_port(self) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         filled = self._line.format(app=self.app.removeprefix("tests.sites:"), port=self.port, root=self._root)
         self._server = self._run(["-m", *(word for word in filled.split() if not word.endswith("="))])
         self.wait_for("the example to start", self._answers)

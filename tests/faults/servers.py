@@ -14,7 +14,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-from tests.running import Answer, Site
+from tests.running import Answer, Site, free_port
 
 APP = "tests.faults.sites:site"
 
@@ -28,9 +28,7 @@ class OtherSite(Site):
         self._line, self._lazily = line, lazily
 
     def start(self) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self._server = self._run(["-m", *self._line.format(port=self.port).split()])
         self.wait_for("the site to start", self._answers)
 

@@ -50,6 +50,7 @@ def test_ctrl_c_ends_the_site_and_its_back_office_after_it(run_site: Callable[..
     site._server.wait(20)
     site._server = None
     office_ends(site)
+    assert not holders(site.data_dir / "store" / "status"), "the embedded engine has ended before its office has"
     assert names(site.tables()["events"]) == ["e0"]
     assert not list((site.data_dir / "spool" / "open").iterdir())
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from redis import Redis
 
-from tests.running import wait_for
+from tests.running import free_port, wait_for
 
 
 class RedisServer:
@@ -18,7 +18,7 @@ class RedisServer:
 
     def __init__(self, folder: Path, *arguments: str, port: int = 0) -> None:
         self.folder, self.arguments = folder, arguments
-        self.port = port or _free_port()
+        self.port = port or free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -66,10 +66,3 @@ class RedisServer:
         except OSError:
             time.sleep(0.02)
             return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
