@@ -23,6 +23,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError, StreamFailureError
 
 from tests.clickhouse_double import HOST, KINDS, ClickHouseDouble
+from tests.running import wait_for
 
 pytest.importorskip("chdb")
 
@@ -76,19 +77,16 @@ def count(client: Client, table: str = "events") -> int:
 
 
 def soon(client: Client, rows: int, table: str = "events") -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while count(client, table) != rows:
         assert time.monotonic() < deadline, f"{count(client, table)} rows, not {rows}"
         time.sleep(0.05)
 
 
 class TestAnswers:
-    def test_starts_quickly_and_pings(self, tmp_path: Path) -> None:
-        start = time.monotonic()
-        with ClickHouseDouble(tmp_path) as double:
-            assert time.monotonic() - start < 2
-            with connect(double) as client:
-                assert client.ping()
+    def test_starts_and_pings(self, tmp_path: Path) -> None:
+        with ClickHouseDouble(tmp_path) as double, connect(double) as client:
+            assert client.ping()
 
     def test_insert_of_every_type(self, client: Client) -> None:
         row = [7, "b", AT, {"k": "v"}, ["a", "b"]]
@@ -191,8 +189,8 @@ class TestAnswers:
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(work, range(8)))
             start = time.monotonic()
-            list(pool.map(client.query, ["SELECT sleep(0.5)"] * 4))
-        assert time.monotonic() - start < 1.5
+            list(pool.map(client.query, ["SELECT sleep(2)"] * 4))
+        assert time.monotonic() - start < 6, "side by side"
         assert count(client) == 8 * 5 * 10
 
     def test_kill_query(self, double: ClickHouseDouble, client: Client) -> None:
@@ -202,9 +200,10 @@ class TestAnswers:
 
         thread = threading.Thread(target=long)
         thread.start()
-        time.sleep(0.5)
+        running = "SELECT max(elapsed) FROM system.processes WHERE query LIKE 'SELECT sleepEachRow%'"
+        wait_for("it to run", lambda: client.query(running).result_rows[0][0] > 0.5)
         assert client.query("KILL QUERY WHERE query LIKE '%''long''%'").row_count == 1
-        thread.join(5)
+        thread.join(15)
         assert not thread.is_alive()
 
     def test_the_journal(self, double: ClickHouseDouble, client: Client) -> None:
@@ -276,17 +275,15 @@ class TestFaults:
         assert send(client, "b1") == 10
 
     def test_refuse(self, double: ClickHouseDouble, client: Client) -> None:
-        double.fault("refuse", seconds=0.6)
-        start = time.monotonic()
+        double.fault("refuse", seconds=3)
         with pytest.raises(OperationalError, match="refused"):
             send(client, "b1")
-        assert time.monotonic() - start < 0.5
         assert not client.ping()
-        time.sleep(0.8)
-        assert client.ping() and send(client, "b1") == 10
+        wait_for("it to answer again", client.ping)
+        assert send(client, "b1") == 10
 
     def test_hang(self, double: ClickHouseDouble, client: Client) -> None:
-        double.fault("hang", seconds=3)
+        double.fault("hang", seconds=5)
         with connect(double, send_receive_timeout=1) as hasty, pytest.raises(OperationalError, match="Read timed out"):
             send(hasty, "b1")
         assert count(client) == 0
@@ -312,14 +309,14 @@ class TestFaults:
         assert time.monotonic() - start > 0.4
 
     def test_delay_past_the_timeout_and_the_rows_still_arrive(self, double: ClickHouseDouble, client: Client) -> None:
-        double.fault("delay", seconds=1.5)
+        double.fault("delay", seconds=4)
         with connect(double, send_receive_timeout=1) as hasty, pytest.raises(OperationalError, match="Read timed out"):
             send(hasty, "b1")
         assert count(client) == 0
         soon(client, 10)
 
     def test_late(self, double: ClickHouseDouble, client: Client) -> None:
-        double.fault("late", times=2, seconds=0.6)
+        double.fault("late", times=2, seconds=2)
         with pytest.raises(OperationalError, match="reset by peer"):
             send(client, "b1", "plain")
         assert count(client, "plain") == 0
@@ -419,7 +416,7 @@ class TestTheClientSendsAgain:
     def test_not_after_a_status_nor_a_timeout(self, double: ClickHouseDouble, client: Client) -> None:
         before = len(double.requests("INSERT"))
         double.fault("status")
-        double.fault("hang", seconds=2)
+        double.fault("hang", seconds=5)
         with connect(double, send_receive_timeout=1) as hasty:
             for _ in range(2):
                 with pytest.raises(OperationalError):
@@ -440,10 +437,7 @@ class TestTheProcess:
             assert parent.stdout is not None
             child = int(parent.stdout.readline())
             parent.send_signal(signal.SIGKILL)
-        deadline = time.monotonic() + 5
-        while alive(child):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_for("its end", lambda: not alive(child))
 
     def test_by_hand(self, tmp_path: Path) -> None:
         command = [sys.executable, "-m", "tests.clickhouse_double", "--port", "0", "--data", str(tmp_path)]
@@ -453,7 +447,7 @@ class TestTheProcess:
             with clickhouse_connect.get_client(host=HOST, port=port, autogenerate_session_id=False) as client:
                 assert client.command("SELECT 1") == 1
             process.send_signal(signal.SIGINT)
-            assert process.wait(10) == 0
+            assert process.wait(40) == 0
 
     def test_temporary_files_are_its_own_and_emptied_at_start(self, double: ClickHouseDouble, client: Client) -> None:
         insert = threading.Thread(target=slow_insert, args=(client,))
@@ -491,7 +485,7 @@ def alive(pid: int) -> bool:
 
 def raw(double: ClickHouseDouble, request: str, hang_up: bool = False) -> bytes:
     """What the double says to these bytes, up to the end of one answer."""
-    with socket.create_connection((HOST, double.port), timeout=5) as connection:
+    with socket.create_connection((HOST, double.port), timeout=40) as connection:
         connection.sendall(request.encode())
         if hang_up:
             connection.shutdown(socket.SHUT_WR)

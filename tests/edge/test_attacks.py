@@ -70,10 +70,10 @@ def answers(headers: Any, body: Callable[[Scope], bytes] = lambda scope: b"", st
 
 @pytest.mark.parametrize("host", ["\ufdfa" * 900, "漢" * 900, "a" * 5000, ("ü" * 60 + ".") * 40])
 def test_a_long_host_name_does_not_freeze_the_worker(host: str) -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     for _ in range(20):
         assert read_page(f"http://{host}/x").host == ""
-    assert time.perf_counter() - began < 0.5  # it was 3 s
+    assert time.thread_time() - began < 1  # it was 3 s
 
 
 def test_a_site_s_own_header_list_is_never_written_to(gateway: Callable[..., ConsentGateway]) -> None:

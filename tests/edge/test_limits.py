@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
+import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -145,20 +145,24 @@ def test_many_objections_of_one_person_are_one(tmp_path: Path, monkeypatch: pyte
 
 def test_few_read_the_whole_ledger_at_once(tmp_path: Path) -> None:
     """Its threads are the site's, too: whoever asks for receipts in masses must not take all of them."""
-    reading, most = [0], [0]
+    reading, most, free = [0], [0], threading.Event()
 
     class Slow(Ledger):
         def history(self, consent_id: str) -> list[dict[str, Any]]:
             reading[0] += 1
             most[0] = max(most[0], reading[0])
-            time.sleep(0.05)
+            free.wait(20)
             reading[0] -= 1
             return []
 
     receipts = Receipts(Keys(tmp_path / "keys"), Slow(tmp_path), Notices(load(None), None, lambda: 0), "/_cg")
 
     async def ask() -> list[int]:
-        return [answer.status_code for answer in await asyncio.gather(*(receipts.show("c") for _ in range(30)))]
+        asked = [asyncio.ensure_future(receipts.show("c")) for _ in range(30)]
+        _, reading_still = await asyncio.wait(asked, timeout=0.5)
+        assert len(reading_still) == 4, "the others were refused while these read"
+        free.set()
+        return [answer.status_code for answer in await asyncio.gather(*asked)]
 
     statuses = asyncio.run(ask())
     assert most[0] <= 4 and statuses.count(503) == 26 and statuses.count(404) == 4

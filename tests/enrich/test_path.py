@@ -115,11 +115,11 @@ HOSTILE += ["/ab" * 160 + "/%", "a-" * 240 + "!", "a." * 120 + "!"]
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile_lengths_cost_little(text: str) -> None:
-    start = time.perf_counter()
+    start = time.thread_time()
     read_page(text)
     read_page(f"http://{text}?utm_source={text}")
     trace(f"http://{text}.example/{text}", frozenset(), {"utm_source": text, "utm_medium": text})
-    assert time.perf_counter() - start < 0.2
+    assert time.thread_time() - start < 0.2
 
 
 def test_campaign_values_are_few_and_short() -> None:

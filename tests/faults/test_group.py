@@ -18,7 +18,7 @@ class Disk:
         self.lots: list[list[int]] = []
 
     def work(self, items: list[int]) -> Sequence[Exception | None]:
-        self.go.wait(10)
+        self.go.wait(30)
         self.lots.append(items)
         return [ValueError(item) if item < 0 else None for item in items]
 
@@ -33,7 +33,7 @@ def test_what_comes_while_the_disk_is_busy_is_done_together() -> None:
     assert group.busy
     disk.go.set()
     for done in (first, *others):
-        done.result(10)
+        done.result(30)
     assert disk.lots == [[0], list(range(1, 50))]
     assert not group.busy
 
@@ -42,9 +42,9 @@ def test_each_caller_gets_its_own_error() -> None:
     disk = Disk()
     disk.go.set()
     group = Group("test", disk.work, most=100)
-    group.put(1).result(10)
+    group.put(1).result(30)
     with pytest.raises(ValueError, match="-7"):
-        group.put(-7).result(10)
+        group.put(-7).result(30)
 
 
 def test_an_error_of_the_work_itself_is_everybodys() -> None:
@@ -54,7 +54,7 @@ def test_an_error_of_the_work_itself_is_everybodys() -> None:
     group = Group("test", fail, most=2)
     for done in (group.put(1), group.put(2)):
         with pytest.raises(OSError, match="no"):
-            done.result(10)
+            done.result(30)
     group.put(3)  # and the thread goes on
 
 
@@ -66,7 +66,7 @@ def test_no_more_than_the_bound_waits() -> None:
     with pytest.raises(Overloaded):
         group.put(3)
     disk.go.set()
-    assert group.close(10)
+    assert group.close(30)
     assert [item for lot in disk.lots for item in lot] == [1, 2]
     with pytest.raises(Overloaded):
         group.put(4)
@@ -78,7 +78,7 @@ def test_closing_waits_no_longer_than_told() -> None:
     done = group.put(1)
     assert not group.close(0.05)
     disk.go.set()
-    done.result(10)
+    done.result(30)
 
 
 def test_a_cancelled_caller_does_no_harm() -> None:
@@ -90,6 +90,6 @@ def test_a_cancelled_caller_does_no_harm() -> None:
     second = group.put(2)
     second.cancel()
     disk.go.set()
-    first.result(10)
-    assert group.close(10)
+    first.result(30)
+    assert group.close(30)
     assert disk.lots == [[1], [2]]

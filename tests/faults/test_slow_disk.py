@@ -13,7 +13,7 @@ from tests.faults.servers import balance, books, event, names
 from tests.faults.sites import SLOW_FILE
 from tests.running import Site
 
-PAGE_SECONDS = 0.4  # while a write takes longer; on a loaded machine
+PAGE_SECONDS = 1.5  # on a loaded machine, while a write takes longer
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def noticed(site: Site) -> None:
 
 
 def test_pages_do_not_wait_and_events_wait_together(site: Site) -> None:
-    with slow(site, 0.6), ThreadPoolExecutor(40) as pool:
+    with slow(site, 2), ThreadPoolExecutor(40) as pool:
         noticed(site)
         began = time.monotonic()
         posts = [pool.submit(post, site, number) for number in range(1, 31)]
@@ -52,7 +52,7 @@ def test_pages_do_not_wait_and_events_wait_together(site: Site) -> None:
             times.append(time.monotonic() - asked)
         assert max(times) < PAGE_SECONDS
         assert [done.result() for done in posts] == [204] * 30
-        assert time.monotonic() - began < 30 * 0.6 / 2
+        assert time.monotonic() - began < 30 * 2 / 2
     rows = site.stored()
     assert names(rows) == sorted(f"e{number}" for number in (9000, *range(31)))
     assert sum(row["type"] == "page_view" for row in rows) == 20
@@ -83,10 +83,10 @@ def test_it_is_quick_again_when_the_disk_is(site: Site) -> None:
 
 
 def test_a_choice_does_not_wait_for_queued_events(site: Site) -> None:
-    with slow(site, 1.5), ThreadPoolExecutor(4) as pool:
+    with slow(site, 3), ThreadPoolExecutor(4) as pool:
         noticed(site)
         queued = [pool.submit(post, site, number) for number in range(1, 4)]
         began = time.monotonic()
         assert site.post("/_cg/choice", {"action": "reject_all"}).status == 200
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < 2.5
         assert [done.result() for done in queued] == [204] * 3

@@ -110,10 +110,11 @@ def test_choices_share_a_sync_over_the_end_of_a_month(tmp_path: Path, monkeypatc
         os, "fdatasync", lambda handle: synced.append(Path(os.readlink(f"/proc/self/fd/{handle}")).name)
     )
     ledger, sync = Ledger(tmp_path), SharedSync()
-    hold = threading.Event()
+    taken, hold = threading.Event(), threading.Event()
 
     def first() -> File:
-        hold.wait(10)
+        taken.set()
+        hold.wait(30)
         return ledger.append({"n": 0}, "2026-11")
 
     def fails() -> File:
@@ -121,7 +122,7 @@ def test_choices_share_a_sync_over_the_end_of_a_month(tmp_path: Path, monkeypatc
 
     async def run() -> list[BaseException | None]:
         waiting = asyncio.ensure_future(sync.wait(first))
-        await asyncio.sleep(0.05)  # the thread is busy now: what follows is one lot
+        assert await asyncio.to_thread(taken.wait, 30)  # the thread is busy now: what follows is one lot
         writes = [lambda n=n: ledger.append({"n": n}, "2026-11" if n < 20 else "2026-12") for n in range(1, 40)]
         rest = asyncio.ensure_future(both(sync, [*writes, fails]))
         await asyncio.sleep(0.05)

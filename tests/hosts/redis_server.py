@@ -37,7 +37,7 @@ class RedisServer:
         line = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
         line += ["--save", "", "--appendonly", "no", *self.arguments]
         self._process = subprocess.Popen(line, stdout=subprocess.DEVNULL)
-        wait_for("redis", self._answers, 10)
+        wait_for("redis", self._answers)
 
     def kill(self) -> None:
         if self._process is not None:

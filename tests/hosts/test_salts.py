@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from consent_gateway.record import shared_salts
-from consent_gateway.record.shared_salts import AHEAD_SECONDS, SharedSalts
+from consent_gateway.record.shared_salts import _NETWORK_SECONDS, AHEAD_SECONDS, SharedSalts
 from consent_gateway.rule.errors import ConfigError
 from tests.hosts.redis_server import RedisServer
 from tests.running import wait_for
@@ -68,7 +68,7 @@ def test_tomorrow_s_salt_is_there_before_midnight(redis: RedisServer) -> None:
     clock.now = midnight - AHEAD_SECONDS - 60
     assert len(redis.ask("KEYS", "*")) == 1
     clock.now = midnight - 60
-    wait_for("tomorrow's salt", lambda: salts.keep() or len(salts._days) == 2, 5)  # type: ignore[func-returns-value]
+    wait_for("tomorrow's salt", lambda: salts.keep() or len(salts._days) == 2, 30)  # type: ignore[func-returns-value]
     assert len(redis.ask("KEYS", "*")) == 2
     assert salts.of(int(clock.now * 1000)) == today
     assert salts.of(int(midnight * 1000)) is None  # nothing has happened tomorrow yet
@@ -93,7 +93,7 @@ def test_away_means_no_visitor_and_back_means_visitors_again(
     told = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert len(told) == 1 and "no visitor until it answers" in told[0].getMessage()  # once a minute
     redis.start()
-    wait_for("a salt", lambda: salts.keep() or salts.of(ms()), 5)  # type: ignore[func-returns-value]
+    wait_for("a salt", lambda: salts.keep() or salts.of(ms()), 30)  # type: ignore[func-returns-value]
 
 
 def test_a_redis_that_lost_the_salt_gets_it_back(redis: RedisServer) -> None:
@@ -104,7 +104,7 @@ def test_a_redis_that_lost_the_salt_gets_it_back(redis: RedisServer) -> None:
     assert salts.of(ms()) == before is not None  # it is in memory: the day goes on
     redis.start()
     assert redis.ask("KEYS", "*") == []
-    wait_for("the salt in redis", lambda: salts.keep() or redis.ask("KEYS", "*"), 5)  # type: ignore[func-returns-value]
+    wait_for("the salt in redis", lambda: salts.keep() or redis.ask("KEYS", "*"), 30)  # type: ignore[func-returns-value]
     assert SharedSalts(redis.url, ZONE).of(ms()) == before
 
 
@@ -115,7 +115,7 @@ def test_a_redis_that_hangs_holds_up_nobody() -> None:
         began = time.monotonic()
         salts.keep()
         assert salts.of(ms()) is None
-        assert time.monotonic() - began < 0.1
+        assert time.monotonic() - began < _NETWORK_SECONDS, "they ask in a thread of their own"
 
 
 @pytest.mark.parametrize("setting", [("save", "900 1"), ("appendonly", "yes")])
@@ -125,7 +125,7 @@ def test_a_redis_that_writes_to_a_disk_is_refused(redis: RedisServer, setting: t
     with pytest.raises(ConfigError, match="writes to a disk; allowed is one started with"):
         SharedSalts(redis.url, ZONE)
     # one that was made so later gives no salts any more, and the site goes on
-    wait_for("no salt", lambda: salts.keep() or salts.of(ms()) is None, 5)  # type: ignore[func-returns-value]
+    wait_for("no salt", lambda: salts.keep() or salts.of(ms()) is None, 30)  # type: ignore[func-returns-value]
 
 
 def test_a_redis_with_a_replica_is_refused(redis: RedisServer, tmp_path: Path) -> None:

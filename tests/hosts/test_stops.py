@@ -184,7 +184,7 @@ def test_hosts_keep_up_while_nothing_is_sealed(
     for thread in threads:
         thread.start()
     a.stop(1)
-    wait_for("the stop at the other host", b.known, 10)
+    wait_for("the stop at the other host", b.known)
     for host, thread in zip(hosts, threads, strict=True):
         host.hosts.stop()
         thread.join()

@@ -214,9 +214,9 @@ def test_long_and_many_ones_are_none_and_cost_nothing() -> None:
     cookies = Cookies([SECRET])
     header = "; ".join(f"__Host-cg=1~g~x~~1~~.{number:043d}" for number in range(1000))
     huge = f"__Host-cg={'x' * 1_000_000}"
-    start = time.perf_counter()
+    start = time.thread_time()
     assert read(header, cookies=cookies) == read(huge, cookies=cookies) == UNKNOWN
-    assert time.perf_counter() - start < 0.25
+    assert time.thread_time() - start < 0.25
     assert cookies._decode.cache_info().currsize <= 8
 
 

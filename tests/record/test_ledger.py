@@ -183,12 +183,13 @@ class Disk:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.synced: list[int] = []
         self.broken: set[int] = set()
-        self.free = threading.Event()
+        self.asked, self.free = threading.Event(), threading.Event()
         self.free.set()
         monkeypatch.setattr(os, "fdatasync", self.fdatasync)
 
     def fdatasync(self, handle: int) -> None:
-        self.free.wait(5)
+        self.asked.set()
+        self.free.wait(30)
         self.synced.append(handle)
         if handle in self.broken:
             raise OSError(5, "Input/output error")
@@ -212,7 +213,7 @@ def test_one_sync_for_many(tmp_path: Path, disk: Disk) -> None:
         sync, file = SharedSync(), File(tmp_path / "file")
         disk.free.clear()
         first = asyncio.ensure_future(sync.wait(writing(file)))
-        await asyncio.sleep(0.05)  # its sync is under way: what comes now waits for the next one
+        assert await asyncio.to_thread(disk.asked.wait, 30)  # under way: what comes now waits for the next sync
         others = [asyncio.ensure_future(sync.wait(writing(file))) for _ in range(100)]
         await asyncio.sleep(0.05)
         assert not any(future.done() for future in (first, *others))
@@ -248,7 +249,7 @@ def test_an_error_reaches_those_it_concerns(tmp_path: Path, disk: Disk) -> None:
         disk.broken = {bad.handle}
         disk.free.clear()
         waiting = [asyncio.ensure_future(sync.wait(writing(good)))]
-        await asyncio.sleep(0.05)
+        assert await asyncio.to_thread(disk.asked.wait, 30)
         waiting += [asyncio.ensure_future(sync.wait(write)) for write in (writing(bad), writing(good), refuse) * 3]
         await asyncio.sleep(0.05)
         disk.free.set()

@@ -27,7 +27,7 @@ ANSWER = (
 def answering(data_dir: Path, answer: bytes, asked: list[bytes]) -> Iterator[None]:
     """A back office that answers once, with these bytes."""
     server = listen(data_dir)
-    server.settimeout(5)
+    server.settimeout(30)
 
     def serve() -> None:
         connection, _ = server.accept()
@@ -137,21 +137,22 @@ def test_a_shared_lock_is_held_by_many(tmp_path: Path) -> None:
 
 
 def test_a_lock_ends_with_its_holder_however_it_dies(tmp_path: Path) -> None:
-    read, write = os.pipe()
+    (read, write), (go, let_go) = os.pipe(), os.pipe()
 
     def hold() -> None:
         assert Lock(tmp_path, "office").take()
         os.write(write, b"!")
-        threading.Event().wait(0.2)
+        os.read(go, 1)
         kill_9()
 
     child = start(hold)
     assert os.read(read, 1) == b"!"
     lock = Lock(tmp_path, "office")
     assert not lock.take()
+    threading.Timer(0.2, os.write, (let_go, b"!")).start()
     assert lock.take(wait=True)
     assert end(child) == -9
     lock.free()
     run(lambda: None)
-    for handle in (read, write):
+    for handle in (read, write, go, let_go):
         os.close(handle)

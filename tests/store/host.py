@@ -150,7 +150,7 @@ class Host:
         return {site: left for site, left in sums.items() if left}
 
 
-def until(what: str, true: Callable[[], Any], seconds: float = 20) -> None:
+def until(what: str, true: Callable[[], Any], seconds: float = 40) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, f"waited in vain for {what}"

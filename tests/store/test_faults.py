@@ -20,7 +20,7 @@ ROWS = 50
 def drain(host: Host) -> int:
     """Rounds until the spool is empty; how many of them failed."""
     failed = 0
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while True:
         try:
             if host.forward() == 0:
@@ -36,15 +36,15 @@ FAULTS = [
     ("status", {"status": 503}, 1),
     ("status", {"status": 429}, 1),
     ("status", {"status": 500}, 1),
-    ("hang", {"seconds": 2.5}, 1),
+    ("hang", {"seconds": 4.5}, 1),
     ("reset_before", {"times": 2}, 1),
     ("reset_before", {}, 0),  # the client tries again by itself
     ("reset_after", {"times": 2}, 1),
     ("reset_after", {}, 0),
     ("truncate", {"times": 2}, 1),
     ("delay", {"seconds": 0.3}, 0),
-    ("delay", {"seconds": 2.5}, 1),
-    ("late", {"seconds": 2.5, "times": 2}, 1),  # sent again while the two are still on their way
+    ("delay", {"seconds": 4.5}, 1),
+    ("late", {"seconds": 4.5, "times": 2}, 1),  # sent again while the two are still on their way
     ("lose_rows", {"times": 2}, 1),
 ]
 
@@ -53,7 +53,7 @@ FAULTS = [
 def test_a_fault_at_the_insert(
     kind: str, how: dict[str, float], failed: int, server: ClickHouseDouble, on_server: NewHost
 ) -> None:
-    host = on_server(timeout=2 if how.get("seconds", 0) > 2 else 10)  # a busy machine must not look like a fault
+    host = on_server(timeout=3 if how.get("seconds", 0) > 2 else 10)  # a busy machine must not look like a fault
     host.accept(*(event(number) for number in range(ROWS)))
     server.fault(kind, match="INSERT INTO events", **how)  # type: ignore[arg-type]
     assert drain(host) == failed
@@ -142,11 +142,11 @@ def test_the_end_comes_in_time_however_long_the_backlog(server: ClickHouseDouble
     host = on_server()
     for number in range(10):
         host.accept(event(number))
-    server.fault("delay", seconds=0.3, times=-1)
+    server.fault("delay", seconds=1, times=-1)
     host.forwarder.stop(within=0.5)
     began = time.monotonic()
     assert 6 <= host.forward() < 10
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 8
     server.clear()
     host.restart()
     assert host.forward() == 0 and host.stored() == list(range(10))
