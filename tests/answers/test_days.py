@@ -64,7 +64,7 @@ def test_filters_read_what_lies_ready_of_closed_days(shop: Shop) -> None:
 
     for values in QUESTIONS.values():
         check(("totals", "pages"), *(BOTH if "from" not in dict(values) else ()), *values)
-    for one in ("country=BE", "country!=LU", "event=signup", "source=Google", "path^/b"):
+    for one in ("country=BE", "country=ES", "country!=LU", "event=signup", "source=Google", "path^/b"):
         check(("overview", "countries", "languages", "events"), *BOTH, ("filter", one))
     check(("entry_pages", "channels", "goals", "exit_pages", "languages"), *BOTH, ("filter", "path^/t"))
     check(("totals", "countries", "pages"), ("filter", "source!=Bing"))  # days without a run, too
@@ -72,7 +72,7 @@ def test_filters_read_what_lies_ready_of_closed_days(shop: Shop) -> None:
 
 def odd_rows(shop: Shop) -> list[traffic.Row]:
     """What is in no visit's sums: two languages of one visitor, a view that tells of itself after a pause, on another
-    page, with less than before or without page view; errors on pages of their own; and no visitor at all."""
+    page, with less than before or without page view; errors on pages of their own; no visitor at all, two at once."""
     view = next(row for row in shop.rows if row["type"] == "page_view" and shop.day(row) == BUSY and row.get("visitor"))
     start = int(datetime(BUSY.year, BUSY.month, BUSY.day, 9, tzinfo=traffic.ZONE).timestamp() * 1000)
 
@@ -94,6 +94,7 @@ def odd_rows(shop: Shop) -> list[traffic.Row]:
         row(14, "custom", 4, "/form", **signup), row(90, "custom", 4, "/form", **signup),
         row(0, "page_error", 0, "/gone", visitor=78, country="AT", http_status=410),
         row(0, "page_view", 6, "/nobody", visitor=0, country="IT"), told(1, 6, 5, 5, "/nobody", visitor=0),
+        row(0, "page_view", 6, "/nobody", visitor=0, country="ES"),
         row(0, "custom", 6, "/nobody", visitor=0, **signup),
     ]  # fmt: skip
 
