@@ -275,11 +275,14 @@ def run(settings: Settings, *, until_workers_end: bool = True) -> bool:
     if office.hosts is not None:
         threading.Thread(target=office.hosts.run, name="hosts", daemon=True).start()
 
+    workers = line.Lock(settings.DATA_DIR, "workers")
+
     async def serve() -> None:
-        watch = asyncio.create_task(_watch(settings, server)) if until_workers_end else None
+        watch = asyncio.create_task(_watch(workers, server)) if until_workers_end else None
         await server.serve(sockets=[listener])
         if watch is not None:
             watch.cancel()
+        workers.free()
 
     try:
         asyncio.run(serve())
@@ -317,12 +320,14 @@ def _end_at_once() -> None:
     os._exit(0)
 
 
-async def _watch(settings: Settings, server: uvicorn.Server) -> None:
-    """End when no worker lives: its lock is free however it died."""
-    workers = line.Lock(settings.DATA_DIR, "workers")
+async def _watch(workers: line.Lock, server: uvicorn.Server) -> None:
+    """End when no worker lives: its lock is free however it died.
+
+    We keep it until nothing is answered any more. Who begins meanwhile waits for it, and then starts the next one,
+    instead of counting on us.
+    """
     while not workers.take():  # noqa: ASYNC110 the kernel tells nobody when a lock is freed
         await asyncio.sleep(_WATCH_SECONDS)
-    workers.free()
     server.should_exit = True
 
 

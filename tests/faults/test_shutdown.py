@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import time
@@ -9,7 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import uvicorn
 
+from consent_gateway.office import _watch
+from consent_gateway.record.office import Lock
 from tests.faults.servers import APP, OtherSite, books, event, hanging_store, names, spooled
 from tests.running import ENV_PREFIX, Site, holders, wait_for
 
@@ -53,6 +57,15 @@ def test_ctrl_c_ends_the_site_and_its_back_office_after_it(run_site: Callable[..
     assert not holders(site.data_dir / "store" / "status"), "the embedded engine has ended before its office has"
     assert names(site.tables()["events"]) == ["e0"]
     assert not list((site.data_dir / "spool" / "open").iterdir())
+
+
+def test_who_comes_while_the_back_office_ends_waits_for_its_end(tmp_path: Path) -> None:
+    """It still answers for a moment after it has seen that no worker lives; a worker that came then counted on it."""
+    workers, server = Lock(tmp_path, "workers"), uvicorn.Server(uvicorn.Config(APP))
+    asyncio.run(_watch(workers, server))
+    assert server.should_exit and not Lock(tmp_path, "workers").take(shared=True)
+    workers.free()
+    assert Lock(tmp_path, "workers").take(shared=True)
 
 
 def test_a_served_back_office_ends_in_order_too(run_site: Callable[..., Site]) -> None:
