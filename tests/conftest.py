@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from tests.running import ENV_PREFIX, Site
 
-# a deadline for each example measures the machine, not the code
-hypothesis_settings.register_profile("tests", deadline=None, print_blob=True)
+# a deadline for each example measures the machine, not the code, and so does the time in which examples are made
+hypothesis_settings.register_profile(
+    "tests", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
 hypothesis_settings.load_profile("tests")
 
 for _name in [name for name in os.environ if name.startswith(ENV_PREFIX)]:

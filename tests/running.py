@@ -300,8 +300,13 @@ class Site:
             return False
         return True
 
+    def recorded(self) -> None:
+        """Wait until what was answered is in the spool: a page view is when its answer is out, so a moment later."""
+        self.wait_for("the workers to rest", lambda: not any(map(is_busy, self.worker_pids * 2)))
+
     def forwarded(self) -> None:
         """Wait until nothing is in the spool any more."""
+        self.recorded()
         self.wait_for("the back office", self.office_answers)
         self.wait_for("the spool to be empty", self._is_forwarded)
 
@@ -365,6 +370,15 @@ def _below(folder: Path) -> Iterator[Path]:
                 yield from _below(Path(entry.path))
             elif entry.is_file(follow_symlinks=False):
                 yield Path(entry.path)
+
+
+def is_busy(pid: int) -> bool:
+    """Does one of its threads run, or wait for a processor or the disk, at this moment?"""
+    with suppress(OSError):  # a thread or all of it has ended meanwhile
+        for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
+            if stat.read_text().rpartition(")")[2].split()[0] in ("R", "D"):
+                return True
+    return False
 
 
 def holders(lock: Path) -> list[int]:

@@ -187,11 +187,13 @@ def test_other_queries_work_out_their_own(shop: Shop, monkeypatch: pytest.Monkey
     shop.check()
 
 
-def test_today_is_never_closed(shop: Shop) -> None:
-    now = shop.days.today()
-    shop.days.reopen(shop.client, [("shop", now), ("shop", now + timedelta(days=1))])
+def test_today_is_never_closed(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    ms = shop.days.now(shop.client) // 1000
+    today = shop.days.day_of(when(ms))
+    monkeypatch.setattr(shop.days, "today", lambda: today)  # also when it is midnight meanwhile
+    shop.days.reopen(shop.client, [("shop", today), ("shop", today + timedelta(days=1))])
     assert shop.days.states(shop.client) == {}
-    rows = [row | {"ms": int(shop.days.now(shop.client) / 1000) - 1000} for row in shop.rows[:1]]
+    rows = [row | {"ms": ms} for row in shop.rows[:1]]
     traffic.insert(shop.client, rows, "today")
     assert shop.closer.close_all() == 2
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,9 +26,11 @@ def samples(text: str) -> dict[tuple[str, ...], float]:
 def test_metrics_speak_for_all_workers_and_of_no_visitor(run_site: Callable[..., Site]) -> None:
     site = run_site(SITE="shop", METRICS_TOKEN=TOKEN, workers=2)
     event = {"type": "custom", "url": "https://shop.example/secret-page", "name": "order", "id": "0123456789abcdef"}
+    began = time.monotonic()
     for _ in range(3):
         assert site.post("/_cg/events", event, AGENT).status == 204
     assert site.post("/_cg/events", {"type": "nonsense"}, AGENT).status == 422
+    took = time.monotonic() - began
     site.get("/page/private-thing", AGENT)
     site.forwarded()
     answer = site.get("/_cg/metrics", {"Authorization": f"Bearer {TOKEN}"})
@@ -40,7 +42,7 @@ def test_metrics_speak_for_all_workers_and_of_no_visitor(run_site: Callable[...,
     assert found["consent_gateway_events_dropped_total", "duplicate", "shop"] == 2
     assert found["consent_gateway_events_dropped_total", "invalid", "shop"] == 1
     assert found["consent_gateway_event_seconds_count",] == 4
-    assert 0 < found["consent_gateway_event_seconds_sum",] < 4
+    assert 0 < found["consent_gateway_event_seconds_sum",] < took
     assert found["consent_gateway_spool_segments", "aside"] == 0
     assert found["consent_gateway_store_up",] == 1
     for secret in ("secret-page", "private-thing", "order", "127.0.0", "0123456789abcdef", "Firefox"):
@@ -85,8 +87,8 @@ def test_health_tells_how_long_the_oldest_waits(run_site: Callable[..., Site]) -
     site = run_site(SITE="shop", METRICS_NETWORKS="127.0.0.0/8", DSN="clickhouse://127.0.0.1:1")
     site.get("/", AGENT)
     site.wait_for("the back office", site.office_answers)
-    site.wait_for("a failure to be told", lambda: json.loads(site.get("/_cg/health").body)["last_error"])
-    health = site.get("/_cg/health").json()
-    assert health["oldest_seconds"] > 0 and "no connection to the store" in health["last_error"]
+    site.wait_for("a failure to be told", lambda: site.get("/_cg/health").json()["last_error"])
+    site.wait_for("the event to wait", lambda: site.get("/_cg/health").json()["oldest_seconds"] > 0)
+    assert "no connection to the store" in site.get("/_cg/health").json()["last_error"]
     assert samples(site.get("/_cg/metrics").text)["consent_gateway_store_up",] == 0
     assert site.get("/", AGENT).status == 200, "the site does not care"

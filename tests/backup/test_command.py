@@ -13,7 +13,7 @@ from tests.running import ROOT, Row, Site
 
 def command(site: Site, *words: str) -> subprocess.CompletedProcess[str]:
     line = [sys.executable, "-c", "from consent_gateway.cli import app; app()", *words]
-    return subprocess.run(line, env=site.environment, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    return subprocess.run(line, env=site.environment, cwd=ROOT, capture_output=True, text=True, timeout=300)
 
 
 def events(site: Site) -> list[Row]:

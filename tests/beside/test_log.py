@@ -45,7 +45,7 @@ def test_the_log_counts_what_the_proxy_served(tmp_path: Path) -> None:
             assert nginx.request("POST", "/_cg/events", BROWSER, event, source="127.8.9.77").status == 204
             gateway.wait_for("the views", lambda: len(views(gateway)) >= 40)
             follower.send_signal(signal.SIGTERM)
-            said, _ = follower.communicate(timeout=30)
+            said, _ = follower.communicate(timeout=60)
         finally:
             follower.kill()
             follower.wait()

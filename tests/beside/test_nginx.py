@@ -94,6 +94,7 @@ def test_only_the_gateways_routes_are_beside(beside: tuple[Nginx, Beside]) -> No
         answer = gateway.get(path, BROWSER)
         assert (answer.status, answer.headers["Content-Type"]) == (404, "application/problem+json")
     assert gateway.get("/.well-known/gpc.json").json()["gpc"] is True
+    gateway.recorded()
     assert len(spooled(gateway)) == before, "none of it is a page"
     assert "TRUSTED_PROXIES is empty" not in gateway.log()
 
@@ -117,6 +118,7 @@ def test_a_mounted_site_behind_the_same_cache(run_site: Callable[..., Site], tmp
         assert second.headers["X-Cache"] == "HIT" and first.body == second.body
         assert not {"Server-Timing", "Set-Cookie"} & set(second.headers)
         assert nginx.get("/echo", BROWSER).json()["client"][0] == "127.0.0.0"
+        site.recorded()
         paths = [row["path"] for row in spooled(site)]
         assert paths.count("/members") == 4 and paths.count("/") == 2 and "/cached" not in paths
 

@@ -11,7 +11,9 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -24,6 +26,14 @@ from tests.cli.test_commands import FIREFOX
 from tests.running import Site, wait_for
 
 LINE = [sys.executable, "-c", "from consent_gateway.cli import app; app()", "export"]
+SLOW = """
+import sys, time
+from consent_gateway.cli import app
+module = sys.modules["consent_gateway.cli.export"]
+ask = module.ask_office
+module.ask_office = lambda *told: time.sleep(0.1) or ask(*told)
+app()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +41,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with Site(tmp_path_factory.mktemp("export"), SITE="shop") as site:
         for path in ("/", "/page/a", "/page/b"):
             site.get(path, {"User-Agent": FIREFOX})
+            time.sleep(0.002)  # what came in the same millisecond is in no order
         site.forwarded()
         yield site
 
@@ -64,11 +75,14 @@ def test_a_terminal_sees_how_far_it_is(site: Site, tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     environment = site.environment | {"TERM": "xterm", "COLUMNS": "100"}
     line = [*LINE, "events", "-o", str(tmp_path / "events.csv")]
-    done = subprocess.run(line, env=environment, stderr=theirs, timeout=120)
-    os.close(theirs)
-    shown = os.read(ours, 100_000).decode()
+    shown = b""
+    with subprocess.Popen(line, env=environment, stderr=theirs) as process:
+        os.close(theirs)
+        with suppress(OSError):  # EIO: it has ended
+            while data := os.read(ours, 100_000):
+                shown += data
     os.close(ours)
-    assert done.returncode == 0 and "━" in shown and "%" in shown and "events of shop" in shown
+    assert process.returncode == 0 and all(word.encode() in shown for word in ("━", "%", "events of shop"))
 
 
 def test_the_reader_may_end_early(site: Site) -> None:
@@ -82,8 +96,11 @@ def test_the_reader_may_end_early(site: Site) -> None:
 
 def test_interrupted_it_leaves_nothing(site: Site, tmp_path: Path) -> None:
     file, since = tmp_path / "events.csv", str(date.today() - timedelta(days=1000))
-    with subprocess.Popen([*LINE, "visits", "--from", since, "-o", str(file)], env=site.environment,
-                          stderr=subprocess.PIPE) as process:  # fmt: skip
+    line = [sys.executable, "-c", SLOW, "export", "visits", "--from", since, "-o", str(file)]  # of minutes, whole
+    with subprocess.Popen(
+        line, env=site.environment, stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # what a shell runs behind it, ignores it
+    ) as process:  # fmt: skip
         wait_for("the export to begin", lambda: (tmp_path / "events.csv.part").exists())
         os.kill(process.pid, signal.SIGINT)
         assert process.stderr and process.wait(60) == 1

@@ -25,7 +25,7 @@ trap stop EXIT
 uvicorn() {  # in the environment that the tutorial made: the one beside the tests belongs to them
     stop
     python -m uvicorn "$@" > server.log 2>&1 & server=$!
-    for _ in $(seq 300); do
+    for _ in $(seq 900); do
         if curl -s -o /dev/null http://127.0.0.1:8000/_cg/health; then return; fi
         kill -0 "$server" 2> /dev/null || break
         sleep 0.1
@@ -65,7 +65,7 @@ def test_from_an_empty_folder_to_a_live_site(tmp_path: Path) -> None:
     clone(tmp_path / "consent-gateway")
     text = script(dependencies(tmp_path / "deps")).replace("8000", port)
     done = subprocess.run(
-        ["bash", "-c", text], cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=300
+        ["bash", "-c", text], cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=900
     )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     printed = {

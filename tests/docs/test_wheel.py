@@ -76,7 +76,7 @@ def test_the_demo_runs_from_it(installed: Path, tmp_path: Path) -> None:
         )  # fmt: skip
     try:
         found, until = None, time.monotonic() + _SECONDS
-        while not (found := re.search(r"Dashboard +http://127\.0\.0\.1:(\d+)(\S+)", log.read_text())):
+        while not (found := re.search(r"Dashboard +http://127\.0\.0\.1:(\d+)(\S+)\s", log.read_text())):
             assert demo.poll() is None and time.monotonic() < until, log.read_text()
             time.sleep(0.1)
         port, link = int(found[1]), found[2]

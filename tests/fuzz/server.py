@@ -28,7 +28,7 @@ def schemathesis(folder: Path, *, seconds: int, seed: int = 1) -> subprocess.Com
             "--suppress-health-check", "all", "--no-color", "--warnings", "off",
             "-H", f"Authorization:Bearer {token}",
         ]  # fmt: skip
-        done = subprocess.run(line, capture_output=True, text=True, cwd=folder, timeout=seconds + 60)
+        done = subprocess.run(line, capture_output=True, text=True, cwd=folder, timeout=seconds + 300)
         if "a fault inside the gateway" in site.log():
             done.returncode, done.stdout = done.returncode or 1, done.stdout + site.log()
         return done

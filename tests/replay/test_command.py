@@ -133,6 +133,7 @@ def test_waiting_ends_when_the_spool_is_empty_or_nothing_moves(tmp_path: Path, m
     monkeypatch.setattr(command_module, "ask_office", lambda *_: {"last_error": "no disk"})
     with pytest.raises(ConsentGatewayError, match=r"1 segments wait for the store \(no disk\)"):
         command_module._wait(Settings(), spool, True)
+    monkeypatch.setattr(command_module, "_PATIENCE_SECONDS", 90.0)
     monkeypatch.setattr(time, "sleep", lambda _: segment.unlink())
     command_module._wait(Settings(), spool, True)
     (spool.aside / segment.name).touch()

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event as Ending
+from types import SimpleNamespace
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
@@ -193,9 +194,10 @@ def test_a_long_log_is_not_compared_again_each_time(bench: Bench, monkeypatch: p
     assert bench.numbers() == list(range(25)) and len(read) <= 2
 
 
-def test_todays_visitor_is_that_of_live_requests(tmp_path: Path) -> None:
+def test_todays_visitor_is_that_of_live_requests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     live, backlog = Salts(tmp_path, ZoneInfo("UTC")), RunSalts(tmp_path, ZoneInfo("UTC"))
     now = int(time.time() * 1000)
+    monkeypatch.setattr("consent_gateway.record.salts.time", SimpleNamespace(time=lambda: now / 1000))  # one day's
     salts = FollowSalts(live.of, backlog)
     assert salts.of(now) == live.of(now) is not None
     other = salts.of(now - 3 * 86_400_000)
@@ -234,7 +236,7 @@ class Followed:
 
     def end(self) -> str:
         self.process.send_signal(signal.SIGINT)
-        said, _ = self.process.communicate(timeout=30)
+        said, _ = self.process.communicate(timeout=60)
         assert self.process.returncode == 0, said
         return said
 
