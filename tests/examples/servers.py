@@ -49,6 +49,7 @@ class Example(Site):
 
     def spooled(self) -> list[dict[str, Any]]:
         """The events in the spool; no back office takes them away."""
+        self.recorded()
         from consent_gateway.record.spool import Spool, read_lines
 
         spool = Spool(self.data_dir)
