@@ -216,6 +216,7 @@ def test_address_mode_drop_leaves_no_network_either(tmp_path: Path, traffic: Tra
         for standing in ("unknown", "given", "objected-given"):
             answers = dict(traffic.of(standing).send(site))
             assert answers["echo"].json()["client"] == ["0.0.0.0", 0]
+        site.recorded()
         spooled = b"".join(path.read_bytes() for path in (site.data_dir / "spool").rglob("*-*"))
         assert spooled.count(b"\n") == 6
         assert not re.search(rb"203\.0|198\.51|network|visitor|country|address", spooled + site.log().encode())
