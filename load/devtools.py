@@ -51,7 +51,7 @@ class Chromium:
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(60)
         os.close(self._read)
         os.close(self._write)
         self._profile.cleanup()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.browser import pages
 from tests.browser.axe import findings
@@ -21,7 +21,8 @@ ARGUMENTS = [
     "--disable-component-update", "--disable-sync", "--disable-domain-reliability", "--no-default-browser-check",
     f"--user-agent={USER_AGENT}",  # that of a context is not sent with a beacon of a page that ends
 ]  # fmt: skip
-_SECONDS = 30.0  # a loaded machine takes its time
+_SECONDS = 60.0  # a loaded machine takes its time
+expect.set_options(timeout=_SECONDS * 1000)  # 5 s otherwise
 
 NewPage = Callable[..., Page]
 

@@ -6,6 +6,7 @@ The back office is left out, so that what was recorded stays in the spool and ca
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 from playwright.sync_api import Page
@@ -77,10 +78,24 @@ def wait_for_rows(site: Site, count: int, path: str = "", type: str = "") -> lis
     return recorded(site, path, type)
 
 
+def arrive(page: Page, url: str) -> None:
+    """Open a page, and wait until its script knows that it may send: a quiet network is no sign of that."""
+    page.goto(url, wait_until="networkidle")
+    page.wait_for_function("window.cg?.permits('measurement')")
+
+
 def leave(page: Page, site: Site, name: str) -> None:
-    """Go on to another page, and wait until it is recorded: what the page before sent has arrived, too."""
+    """Go on to another page, and wait until it is recorded. What the page before sent has most likely arrived, too:
+    what must not come has had its time; what must come is waited for all the same."""
     page.goto(f"{site.url}/page/after-{name}", wait_until="networkidle")
     wait_for_rows(site, 1, f"/page/after-{name}")
+
+
+def within_a_day() -> None:
+    """At midnight a visitor becomes another: what compares two visits does not begin just before."""
+    left = 86_400 - time.time() % 86_400
+    if left < 60:
+        time.sleep(left)
 
 
 def by_server(row: dict[str, Any]) -> bool:

@@ -51,7 +51,6 @@ def open_page(browser: Browser, site: Site, session: list[Any]) -> Iterator[Call
         page.goto(f"{site.url}/_cg/dashboard?{query}", wait_until="domcontentloaded")
         return page
 
-    expect.set_options(timeout=_MILLISECONDS)
     yield make
     for context in opened:
         context.close()
@@ -61,13 +60,13 @@ def test_a_click_on_a_row_filters_and_going_back_takes_it_away(open_page: Callab
     page = open_page()
     page.get_by_role("link", name="Firefox", exact=True).click()
     expect(page.get_by_text("Browser is Firefox")).to_be_visible()
-    assert "filter=browser%3DFirefox" in page.url
+    expect(page).to_have_url(re.compile("filter=browser%3DFirefox"))
     page.go_back()
     expect(page.get_by_text("Browser is Firefox")).to_have_count(0)
     page.go_forward()
     page.get_by_role("link", name="Remove: Browser is Firefox").click()
     expect(page.get_by_text("Browser is Firefox")).to_have_count(0)
-    assert "filter" not in page.url
+    expect(page).not_to_have_url(re.compile("filter"))
 
 
 def test_keys_choose_the_period_and_compare(open_page: Callable[..., Page]) -> None:
@@ -118,7 +117,7 @@ def test_forms_and_tabs_work_without_script(open_page: Callable[..., Page]) -> N
     page.locator("input[name=value]").fill("/blog")
     page.get_by_role("button", name="Add").click()
     expect(page.get_by_text("Page begins with /blog")).to_be_visible()
-    assert "filter=path%5E%2Fblog" in page.url
+    expect(page).to_have_url(re.compile("filter=path%5E%2Fblog"))
 
 
 def test_one_report_whole_and_its_files(open_page: Callable[..., Page]) -> None:
@@ -139,7 +138,8 @@ def test_signing_out(open_page: Callable[..., Page], site: Site, browser: Browse
     page.context.clear_cookies()
     page.goto(f"{site.url}{site.office('POST', '/sign-in-link')['path']}")
     page.locator("summary", has_text="Signed in by link").click()
-    page.get_by_role("button", name="Keep this browser out").click()
+    with page.expect_navigation():  # the menu of the page before has the same name
+        page.get_by_role("button", name="Keep this browser out").click()
     page.locator("summary", has_text="Signed in by link").click()
     expect(page.get_by_role("button", name="Count this browser again")).to_be_visible()
     page.get_by_role("button", name="Sign out").click()
@@ -211,7 +211,8 @@ def test_the_live_view(open_page: Callable[..., Page], site: Site) -> None:
     site.forwarded()
     page = open_page("tab=time")
     expect(page.get_by_role("heading", name="Live", exact=True)).to_be_visible()
-    expect(page.locator("[data-live]")).to_have_text(re.compile("1 visitor in|2 visitors in"))
+    # of two, one may have become another at midnight
+    expect(page.locator("[data-live]")).to_have_text(re.compile("1 visitor in|[23] visitors in"))
     page.get_by_role("link", name="Live pages", exact=True).click()
     expect(page.locator(".report").get_by_text("/blog/a").first).to_be_visible()
 

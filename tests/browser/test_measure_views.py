@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from tests.running import Site
 
 from .conftest import ARGUMENTS, USER_AGENT
-from .measured import by_server, leave, recorded, wait_for_rows
+from .measured import arrive, by_server, leave, recorded, wait_for_rows, within_a_day
 
 HOST = "shop.example"  # not a secure context, as 127.0.0.1 is
 
@@ -52,19 +52,21 @@ def views(site: Site, path: str, count: int) -> list[dict[str, Any]]:
 
 
 def test_a_page_is_counted_by_the_server_and_what_it_says_of_it_belongs_to_that_view(page: Page, site: Site) -> None:
-    page.goto(f"{site.url}/page/plain", wait_until="networkidle")
+    within_a_day()
+    arrive(page, f"{site.url}/page/plain")
     page.mouse.move(40, 40)
     page.mouse.wheel(0, 900)
     page.wait_for_function("scrollY > 500")
     leave(page, site, "plain")
     [view] = views(site, "/page/plain", 1)
     assert by_server(view)
-    [told] = recorded(site, "/page/plain", "engagement")
+    [told] = wait_for_rows(site, 1, "/page/plain", "engagement")
     assert told["view_id"] == view["view_id"] and told["visitor"] == view["visitor"]
     assert told["engaged_ms"] > 0 and 20 < told["scroll_pct"] < 100 and told["screen"] == "lg"
 
 
 def test_a_page_that_a_shared_cache_may_keep_is_counted_by_the_script(page: Page, site: Site) -> None:
+    within_a_day()
     for times in (1, 2):  # the second comes out of the browser's own cache
         page.goto(f"{site.url}/page/other", referer="https://search.example/find")
         page.evaluate("location.href = '/cached/shared'")
@@ -94,7 +96,7 @@ def test_a_page_that_was_asked_for_anew_is_the_servers_again(page: Page, site: S
 
 
 def test_a_page_out_of_the_back_forward_cache_is_a_view_of_its_own(page: Page, site: Site) -> None:
-    page.goto(f"{site.url}/page/back", wait_until="networkidle")
+    arrive(page, f"{site.url}/page/back")
     page.evaluate("addEventListener('pageshow', ({ persisted }) => { window.wasKept = persisted })")
     page.mouse.move(50, 50)
     leave(page, site, "back")
@@ -144,7 +146,7 @@ def test_an_answer_to_a_form_is_no_view(page: Page, site: Site) -> None:
 def test_where_the_servers_word_cannot_be_read_a_view_is_not_counted_twice(page: Page, site: Site) -> None:
     """Plain http, other than to this machine: the script can't tell who counts, but for what no server has seen."""
     url = f"http://{HOST}:{site.port}"
-    page.goto(f"{url}/page/plain-http", wait_until="networkidle")
+    arrive(page, f"{url}/page/plain-http")
     assert page.evaluate("isSecureContext") is False
     page.mouse.move(50, 50)
     page.goto(f"{url}/kept/plain-http", wait_until="networkidle")
@@ -154,7 +156,7 @@ def test_where_the_servers_word_cannot_be_read_a_view_is_not_counted_twice(page:
     page.goto(f"{url}/page/after-http", wait_until="networkidle")
     assert by_server(*views(site, "/page/plain-http", 1))
     assert list(map(by_server, views(site, "/kept/plain-http", 2))) == [True, False]
-    [told] = recorded(site, "/page/plain-http", "engagement")
+    [told] = wait_for_rows(site, 1, "/page/plain-http", "engagement")
     assert told["engaged_ms"] > 0
 
 
@@ -164,7 +166,7 @@ def test_views_of_a_single_page_app(new_context: Callable[..., BrowserContext], 
     if way == "history":
         page.add_init_script("Object.defineProperty(window, 'navigation', { value: undefined })")
     root = f"/page/{way}"
-    page.goto(f"{site.url}{root}", wait_until="networkidle")
+    arrive(page, f"{site.url}{root}")
     page.mouse.move(40, 40)
     go = "({ how, to }) => history[how]({}, '', to)"
     for how, to in (
@@ -189,7 +191,7 @@ def test_views_of_a_single_page_app(new_context: Callable[..., BrowserContext], 
 
 def test_what_a_script_fetches_is_a_view_by_its_address_and_not_twice(page: Page, site: Site) -> None:
     """As Turbo and htmx do it: fetch the next page, show its body, push its address."""
-    page.goto(f"{site.url}/page/turbo", wait_until="networkidle")
+    arrive(page, f"{site.url}/page/turbo")
     page.evaluate(
         """async () => {
         const text = await (await fetch("/page/turbo-next")).text();

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from playwright.sync_api import BrowserContext, Error, Locator, Page
@@ -39,6 +41,17 @@ def buttons(page: Page) -> Locator:
     return page.locator(f"{BANNER} .three button")
 
 
+@contextmanager
+def taken(page: Page) -> Iterator[None]:
+    """What is done in it ends when the page has taken a state. Before that the page is as it was, whatever the server
+    has on record; and a dialog that was opened meanwhile would be closed with it."""
+    page.evaluate(
+        "self.heard = false; document.addEventListener('cg:change', () => { self.heard = true; }, { once: true })"
+    )
+    yield
+    until(page, "self.heard")
+
+
 def accept(page: Page) -> None:
     buttons(page).nth(0).click()
     page.wait_for_selector(f"{CORNER} button:nth-child(2)")
@@ -46,7 +59,7 @@ def accept(page: Page) -> None:
 
 
 def refuse(page: Page) -> None:
-    with page.expect_response("**/_cg/choice"):
+    with taken(page), page.expect_response("**/_cg/choice"):
         buttons(page).nth(1).click()
     page.wait_for_selector(CORNER)
 

@@ -41,13 +41,13 @@ def serve(app: ASGIApp) -> Iterator[int]:
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on", timeout_graceful_shutdown=2))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 40
         while not server.started and time.monotonic() < deadline:
             time.sleep(0.01)
         assert server.started
         yield listener.getsockname()[1]
         server.should_exit = True
-        thread.join(10)
+        thread.join(40)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def ask(
 ) -> tuple[HTTPResponse, str]:
     body = urlencode(form) if isinstance(form, dict) else form
     headers = {"Content-Type": "application/x-www-form-urlencoded"} if form is not None else {}
-    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = HTTPConnection("127.0.0.1", port, timeout=40)
     try:
         connection.request(method, path, body, headers)
         response = connection.getresponse()

@@ -52,7 +52,7 @@ def test_a_short_run(tmp_path: Path) -> None:
     report = tmp_path / "report.md"
     report.write_text("<!-- begin measured -->\n<!-- end measured -->\n")
     line = [sys.executable, "load/browser.py", "--loads", "1", "--only", "ours", "--report", str(report)]
-    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=180)
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=400)
     assert done.returncode == 0, done.stdout + done.stderr
     cells = re.search(r"\| Consent Gateway \|(.*)\|", report.read_text())
     assert cells
