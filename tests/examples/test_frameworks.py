@@ -87,6 +87,7 @@ def headers_of(answer: Answer, without: set[str]) -> list[tuple[str, str]]:
 def test_the_site_is_the_same_with_and_without(name: str, sites: tuple[Example, Example]) -> None:
     """Bodies byte for byte, headers one for one, but for those of the gateway on pages."""
     mounted, bare = sites
+    baked = mounted.get("/orders").json()["baked"]
     for method, path, more, body in REQUESTS:
         one, other = (site.request(method, path, BROWSER | more, body) for site in (mounted, bare))
         what = f"{method} {path} {more}"
@@ -106,6 +107,8 @@ def test_the_site_is_the_same_with_and_without(name: str, sites: tuple[Example, 
         elif page and method == "GET":
             assert one.headers["Cache-Control"] in ("private", None), what
             assert one.headers["Vary"] == other.headers["Vary"], what
+    # what was ordered is baked after the answer, and would be taken for the bread of the next test that orders one
+    mounted.wait_for("the bread", lambda: mounted.get("/orders").json()["baked"] == baked + 1)
 
 
 def test_what_a_template_asks_is_this_visitors_choice(sites: tuple[Example, Example]) -> None:
