@@ -4,23 +4,29 @@ import { keep, kept } from "./later.js";
 
 // What the server said last (docs/contract.md: `GET /_cg/state`); undefined until it answered.
 export let state;
+// When the server was asked for it, or the choice was made that it answers: milliseconds of the page's clock.
+export let takenAt = 0;
 const hearers = [];
 
 // May data of this visitor be used for this purpose now? Before the server answered: no.
 export const permits = (purpose) => state?.purposes[purpose] === true;
 
-// `hear(state, before)` now if the state is known, and after each change of it.
+// `hear(state, before, at)` now if the state is known, and after each change of it. `at` is when the server was asked;
+// there is none with the answer to a choice.
 export function listen(hear) {
   hearers.push(hear);
   if (state) hear(state);
 }
 
-function take(next) {
+// A choice is newer than all that was asked before it: an answer that comes late must not bring back what was withdrawn.
+function take(next, at) {
+  if (at < takenAt) return;
+  takenAt = at || performance.now();
   const before = state;
   state = next;
   for (const hear of hearers) {
     try {
-      hear(state, before);
+      hear(state, before, at);
     } catch (error) {
       reportError(error);
     }
@@ -33,6 +39,7 @@ const askState = () => ask("state?language=" + document.documentElement.lang.sli
 // is, as of a purpose that is gone, is sent as a withdrawal: stricter, and never lost. The server says when to look: a script
 // that reads a cookie waits for the browser's other process, as long as for all else that it does on load.
 export async function refresh() {
+  const at = performance.now();
   try {
     let next = await askState();
     const left = next.later ? kept() : [];
@@ -44,7 +51,7 @@ export async function refresh() {
       keep(left); // the rest once more: the server ended the cookie
       if (!left[0]) next = await askState();
     }
-    take(next);
+    take(next, at);
   } catch {
     // away, or busy: it is asked again when the page is shown or the line is back
   }

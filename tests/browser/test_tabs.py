@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, unquote
 
-from playwright.sync_api import Browser, BrowserContext, Page, Route
+from playwright.sync_api import APIResponse, Browser, BrowserContext, Page, Route
 
 from consent_gateway.edge.script import STATIC
 from tests.running import Site, wait_for
@@ -45,6 +45,28 @@ def test_tabs_agree(shop: Site, new_context: Callable[..., BrowserContext]) -> N
     other.evaluate("cg.withdraw()")
     until(one, "!cg.permits('marketing')")
     assert one.locator(f"{CORNER} button").count() == 1
+
+
+def test_what_was_asked_before_a_choice_brings_nothing_back(
+    shop: Site, new_context: Callable[..., BrowserContext]
+) -> None:
+    """A withdrawal while the page asks where its visitor stands; the answer is the old one and comes last."""
+    context = new_context()
+    page = visit(context.new_page(), shop)
+    accept(page)
+    other = visit(context.new_page(), shop, shows=CORNER)
+    held: list[tuple[Route, APIResponse]] = []
+    page.route("**/_cg/state*", lambda route: held.append((route, route.fetch())))
+    page.evaluate("dispatchEvent(new Event('online'))")
+    wait_for("the question to be under way", lambda: page.evaluate("true") and held)
+    assert page.evaluate("cg.withdraw()") == "sent"
+    route, answer = held[0]
+    assert answer.json()["purposes"]["analytics"] is True
+    with page.expect_response("**/_cg/state*"):
+        route.fulfill(response=answer)
+    page.evaluate("new Promise((resolve) => setTimeout(resolve, 300))")
+    assert not page.evaluate("cg.permits('analytics')")
+    until(other, "!cg.permits('analytics')")
 
 
 def test_a_page_from_the_back_forward_cache_shows_the_truth(shop: Site, browser: Browser) -> None:
