@@ -39,7 +39,7 @@ print(client.query("SELECT sum(bytes_on_disk) / sum(rows) FROM system.parts"
                    " WHERE active AND database = 'consent_gateway' AND table = 'events'").result_rows[0][0])
 """
 _FILL = """
-import sys, clickhouse_connect
+import sys, time, clickhouse_connect
 client = clickhouse_connect.get_client(dsn=sys.argv[1])
 have, wanted = 10_000, int(sys.argv[2])
 while have < wanted:
@@ -47,11 +47,15 @@ while have < wanted:
     client.command("INSERT INTO consent_gateway.events"
                    " SELECT e.* REPLACE(cityHash64(e.visitor, n.number, %d) AS visitor,"
                    " concat('filled-', toString(n.number %% 100)) AS batch,"
-                   " e.at - toIntervalSecond(rand() %% 1800) AS at)"
+                   " e.at - toIntervalSecond(1800 + rand() %% greatest(1, toSecond(e.at) + 60 * toMinute(e.at)"
+                   " + 3600 * toHour(e.at) - 1800)) AS at)"
                    " FROM (SELECT * FROM consent_gateway.events LIMIT 10000) AS e CROSS JOIN numbers(%d) AS n"
                    % (have, times))
     have += times * 10_000
-client.command("OPTIMIZE TABLE consent_gateway.events FINAL")
+parts = "SELECT count() FROM system.parts WHERE active AND database = 'consent_gateway' AND table = 'events'"
+while client.query(parts).result_rows[0][0] > 1:  # what is merged meanwhile is left out, and merged at the next turn
+    client.command("OPTIMIZE TABLE consent_gateway.events FINAL")
+    time.sleep(1)
 """
 _numbers, _ids = iter(range(1, 1_000_000)), iter(range(1, 10**12))
 
@@ -99,7 +103,8 @@ def in_table(installation: Installation) -> tuple[int, float]:
 
 
 def fill(installation: Installation, lines: Sequence[bytes], amount: int, home: Path) -> None:
-    """An installation with so many rows in its table, of today: closing days is another work (see `queries.py`)."""
+    """An installation with so many rows in its table, of today until half an hour ago, as of a site that has run all
+    day. (Of earlier days there are none: to close days is another work, see `queries.py`.)"""
     installation.start_office()
     forwarded(installation, lines, 1, home)
     installation.stop_office()
