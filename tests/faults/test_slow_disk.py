@@ -76,10 +76,12 @@ def test_what_the_queue_can_not_take_is_refused_and_counted(site: Site) -> None:
 def test_it_is_quick_again_when_the_disk_is(site: Site) -> None:
     with slow(site, 0.1):
         noticed(site)
+    times = []
     for number in range(1, 20):
         began = time.monotonic()
         assert post(site, number) == 204
-        assert time.monotonic() - began < PAGE_SECONDS
+        times.append(time.monotonic() - began)
+    assert sorted(times)[len(times) // 2] < 0.1, "no longer than the slow disk's write; one may meet a pause"
 
 
 def test_a_choice_does_not_wait_for_queued_events(site: Site) -> None:
